@@ -1,0 +1,237 @@
+"""The frozen values that pass between the steps of a cycle; all of them round-trip through JSON.
+
+Steps hand each other bounds, counts and cursors, never rows: what stands here is small enough for an Airflow XCom.
+Cursor values and keys are PostgreSQL's own text form, so that any type compares exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+Mode = Literal["incremental", "full_refresh", "verify"]
+
+
+class Record(BaseModel):
+    """A frozen JSON value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the value as JSON-able dicts and lists."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Reads what `to_json` wrote."""
+        return cls.model_validate(data)
+
+
+class Column(Record):
+    """A column of the query's result or of a target table.
+
+    Attributes:
+        name: as PostgreSQL has it, unquoted.
+        type: `format_type` text with its modifier, `numeric(12,2)`.
+        type_oid: the type's oid in its database; 0 = unknown.
+        builtin: whether the type exists, under the same oid, in every PostgreSQL.
+    """
+
+    name: str
+    type: str
+    type_oid: int = 0
+    builtin: bool = True
+
+
+class Window(Record):
+    """Cursor values one run reads: low <= cursor < high; None = open on that side."""
+
+    low: str | None = None
+    high: str | None = None
+
+
+class RunRequest(Record):
+    """What one run of a pipeline is asked to do.
+
+    Attributes:
+        run_id: unique per run (Airflow's run id).
+        mode: see `Mode`.
+        window: re-read just these cursor values; such a run (a backfill) never moves the state.
+        allow_mass_delete: leave to delete more than `max_delete_share`.
+    """
+
+    run_id: str
+    mode: Mode = "incremental"
+    window: Window | None = None
+    allow_mass_delete: bool = False
+
+
+class TableProbe(Record):
+    """What the source's statistics say of one base table; two equal probes mean: nothing counted has changed.
+
+    Attributes:
+        name: schema.table.
+        relkind: PostgreSQL's letter.
+        inserted, updated, deleted: rows since the last statistics reset, rolled-back ones included.
+        filenode: moves with TRUNCATE and rewrites.
+        shape: hash of the columns.
+    """
+
+    oid: int
+    name: str
+    relkind: str
+    inserted: int
+    updated: int
+    deleted: int
+    filenode: int
+    shape: str
+
+
+class Probe(Record):
+    """Counters of every base table of a query, and what would make them meaningless.
+
+    Attributes:
+        tables: one per base table, by oid.
+        epoch: both `stats_reset` times; when it moves the counters started over.
+        blind: why counters can't be trusted here (a replica, a foreign table, statistics off); empty = they can.
+        cursors: highest cursor of each stream whose column is indexed (`main` and the names of `changes`).
+    """
+
+    tables: tuple[TableProbe, ...] = ()
+    epoch: str = ""
+    blind: str = ""
+    cursors: dict[str, str | None] = {}
+
+
+class Detection(Record):
+    """What `detect_changes` found.
+
+    Attributes:
+        changed: whether the cycle goes on.
+        reasons: why, in words, for logs and the page.
+        full: the whole query must be read (first load, target gone, new spec, by request).
+        compare: source and target must be compared by content.
+        check_orphans: rows may have left the query.
+        probe: the source's counters, read before any snapshot of this cycle.
+        target_identity: the target as it was found; None = there is none.
+    """
+
+    changed: bool
+    reasons: tuple[str, ...] = ()
+    full: bool = False
+    compare: bool = False
+    check_orphans: bool = False
+    probe: Probe = Probe()
+    target_identity: dict[str, Any] | None = None
+
+
+class Ensured(Record):
+    """What `ensure_target` left behind.
+
+    Attributes:
+        empty: whether the target holds no row.
+        refill: whether the whole query must be read because the target was made anew or adapted.
+        physical: the table, or the index behind the alias, that this run writes.
+        changes: what was done, in words.
+    """
+
+    empty: bool
+    refill: bool
+    physical: str
+    changes: tuple[str, ...] = ()
+
+
+class Batch(Record):
+    """Rows one `upsert` task moves: bounds, never rows.
+
+    Attributes:
+        number: position in the run.
+        kind: `range` (first-key range of the whole query), `window` (cursor window), `changes` (keys named by a change's
+            window), `buckets` (key-hash buckets that differed).
+        stream: `main` or the name of the change.
+        window: for `window` and `changes`; for `range` the bounds of the first key column.
+        buckets: numbers, for `buckets`.
+        bucket_count: how many buckets there are.
+        direct: the target is empty, rows can be copied straight in.
+    """
+
+    number: int
+    kind: Literal["range", "window", "changes", "buckets"]
+    stream: str = "main"
+    window: Window = Window()
+    buckets: tuple[int, ...] = ()
+    bucket_count: int = 0
+    direct: bool = False
+
+
+class StreamState(Record):
+    """How far one stream (`main`, or one of `changes`) has been read.
+
+    Attributes:
+        low: every row below it is loaded; where the next window starts. None = start over.
+        high: highest cursor seen; becomes `low` once the transactions of `open` have ended.
+        open: transactions that were open when `high` was seen.
+        since: when `high` was seen, ISO 8601.
+    """
+
+    low: str | None = None
+    high: str | None = None
+    open: tuple[str, ...] = ()
+    since: str = ""
+
+
+class Extraction(Record):
+    """What `extract` fixed for this run.
+
+    Attributes:
+        batches: the work of the upsert tasks.
+        streams: the state of each stream once this run is committed.
+        full: whether the batches hold the whole query.
+        compared: whether source and target were compared by content.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    streams: dict[str, StreamState] = {}
+    full: bool = False
+    compared: bool = False
+
+
+class BatchResult(Record):
+    """What one batch did: rows read from the source, written to the target, found equal, refused; seconds."""
+
+    number: int = 0
+    read: int = 0
+    upserted: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+class OrphanResult(Record):
+    """What `delete_orphans` did; `checked` = the keys were compared; rows by hard or soft delete."""
+
+    checked: bool = False
+    deleted: int = 0
+    seconds: float = 0.0
+
+
+class CycleSummary(Record):
+    """One finished run, for people and metrics."""
+
+    pipeline: str
+    run_id: str
+    mode: Mode = "incremental"
+    outcome: Literal["changed", "quiet"] = "changed"
+    reasons: tuple[str, ...] = ()
+    read: int = 0
+    upserted: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    cursor_before: str | None = None
+    cursor_after: str | None = None
+    held_back_since: str = ""
+    finished_at: str = ""
