@@ -33,14 +33,14 @@ class Column(Record):
 
     Attributes:
         name: as PostgreSQL has it, unquoted.
-        type: `format_type` text with its modifier, `numeric(12,2)`.
-        type_oid: the type's oid in its database; 0 = unknown.
-        builtin: whether the type exists, under the same oid, in every PostgreSQL.
+        type: the type a target stores it in, with its modifier (`numeric(12,2)`): domains as their base type, enums and composites as text.
+        source_type: the type it has where it comes from.
+        builtin: whether `type` exists in every PostgreSQL.
     """
 
     name: str
     type: str
-    type_oid: int = 0
+    source_type: str
     builtin: bool = True
 
 
@@ -165,6 +165,24 @@ class Batch(Record):
     direct: bool = False
 
 
+class Origin(Record):
+    """The column of a base table that a column of a query shows unchanged.
+
+    Attributes:
+        oid: of the table.
+        schema_name, table, column: its names.
+        type: of the column.
+        indexed: whether its highest value is found without reading the table.
+    """
+
+    oid: int
+    schema_name: str
+    table: str
+    column: str
+    type: str
+    indexed: bool = False
+
+
 class StreamState(Record):
     """How far one stream (`main`, or one of `changes`) has been read.
 
@@ -173,12 +191,14 @@ class StreamState(Record):
         high: highest cursor seen; becomes `low` once the transactions of `open` have ended.
         open: transactions that were open when `high` was seen.
         since: when `high` was seen, ISO 8601.
+        origin: the base table's column behind the cursor, where there is one.
     """
 
     low: str | None = None
     high: str | None = None
     open: tuple[str, ...] = ()
     since: str = ""
+    origin: Origin | None = None
 
 
 class Extraction(Record):
@@ -235,3 +255,40 @@ class CycleSummary(Record):
     cursor_after: str | None = None
     held_back_since: str = ""
     finished_at: str = ""
+
+
+class WireColumn(Record):
+    """A column on its way to the target.
+
+    Attributes:
+        name: in the query's result.
+        type: the type it is cast to in the source; what the target's staging column has.
+        target: its name in the target.
+    """
+
+    name: str
+    type: str
+    target: str
+
+
+class Shape(Record):
+    """The form in which a target takes rows from a source.
+
+    Attributes:
+        format: `binary` or `text` (COPY), `ndjson` (bulk action and document lines).
+        columns: what each row holds, in order.
+        key: those of `columns` that are the primary key, by name in the query's result.
+        orphan_key: those by which orphans are found.
+    """
+
+    format: Literal["binary", "text", "ndjson"]
+    columns: tuple[WireColumn, ...]
+    key: tuple[str, ...]
+    orphan_key: tuple[str, ...]
+
+
+Checksums = dict[int, tuple[int, int]]
+"""Bucket -> (rows, xor of their hashes)."""
+
+Key = tuple[str | None, ...]
+"""A key's column values in PostgreSQL's text form."""

@@ -1,0 +1,1 @@
+"""What source and target share because both are PostgreSQL: sessions, statistics, hashes."""

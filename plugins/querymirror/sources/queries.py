@@ -1,0 +1,186 @@
+"""SQL that reads the source; composition only, nothing runs here.
+
+The pipeline's query is always read as a sub-select `q`, so that PostgreSQL can push the conditions of a batch into it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from querymirror.pg.hashing import bucket_of, content_expr, key_expr, row_hash
+from querymirror.records import Batch, Column, Key, Origin, Shape, Window
+
+_PLACEHOLDER = re.compile(r"%\((low|high)\)s|%%")
+
+# COPY csv with these two never quotes JSON: JSON text holds no control characters.
+NDJSON_OPTIONS = {"format": "csv", "delimiter": "\x02", "quote": "\x01"}
+
+
+def raw(text: str) -> sql.SQL:
+    """Marks SQL that the spec's author wrote, or a type name that a server gave, as SQL."""
+    return sql.SQL(cast("LiteralString", text))
+
+
+def subselect(query: str) -> sql.Composed:
+    """Returns the query as the sub-select `q`; the line breaks end a trailing `--` comment."""
+    return sql.SQL("(\n{}\n) AS q").format(raw(query))
+
+
+def column(name: str) -> sql.Identifier:
+    """Returns a column of the query's result."""
+    return sql.Identifier("q", name)
+
+
+def typed(value: str | None, type_name: str) -> sql.Composed:
+    """Returns a value in PostgreSQL's text form as a literal of a type."""
+    return sql.SQL("{}::{}").format(sql.Literal(value), raw(type_name))
+
+
+def keys_query(keys_sql: str, window: Window) -> sql.SQL:
+    """Returns a change's `keys_sql` with its bounds filled in as untyped literals, whose type PostgreSQL infers."""
+    values = {"low": window.low, "high": window.high}
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "%" if name is None else sql.Literal(values[name]).as_string(None)
+
+    return raw(_PLACEHOLDER.sub(fill, keys_sql))
+
+
+def in_window(cursor: sql.Composable, type_name: str, window: Window, *, nulls: bool) -> sql.Composable:
+    """Returns low <= cursor < high; with `nulls`, rows without a cursor too."""
+    parts: list[sql.Composable] = []
+    if window.low is not None:
+        parts.append(sql.SQL("{} >= {}").format(cursor, typed(window.low, type_name)))
+    if window.high is not None:
+        parts.append(sql.SQL("{} < {}").format(cursor, typed(window.high, type_name)))
+    if not parts:
+        return sql.SQL("true")
+    inside = sql.SQL(" AND ").join(parts)
+    return sql.SQL("(({}) OR {} IS NULL)").format(inside, cursor) if nulls else inside
+
+
+def in_keys(columns: Sequence[Column], keys: Sequence[Key]) -> sql.Composed:
+    """Returns a condition that PostgreSQL can push down and answer with an index."""
+    arrays = [sql.SQL("{}::{}[]").format(sql.Literal([k[i] for k in keys]), raw(c.source_type)) for i, c in enumerate(columns)]
+    if len(columns) == 1:
+        return sql.SQL("{} = ANY({})").format(column(columns[0].name), arrays[0])
+    names = sql.SQL(", ").join(column(c.name) for c in columns)
+    return sql.SQL("({}) IN (SELECT * FROM unnest({}))").format(names, sql.SQL(", ").join(arrays))
+
+
+def cast_to(name: str, source_type: str, wire_type: str) -> sql.Composable:
+    """Returns a column in the type in which it travels."""
+    return column(name) if source_type == wire_type else sql.SQL("CAST({} AS {})").format(column(name), raw(wire_type))
+
+
+class Selection:
+    """The columns of a query, and the expressions over them that a target's shape asks for."""
+
+    def __init__(self, columns: Sequence[Column], shape: Shape) -> None:
+        self._types = {c.name: c.source_type for c in columns}
+        self._shape = shape
+
+    def wire(self, name: str) -> sql.Composable:
+        """Returns a column as it travels."""
+        wire = next(w for w in self._shape.columns if w.name == name)
+        return cast_to(name, self._types[name], wire.type)
+
+    def output(self, version: int) -> sql.Composed:
+        """Returns the select list of a COPY; `version` (microseconds) goes into bulk actions."""
+        if self._shape.format == "ndjson":
+            return sql.SQL("{}, {}").format(self._action(version), self.document())
+        return sql.SQL(", ").join(self.wire(w.name) for w in self._shape.columns)
+
+    def key_hash(self, names: Sequence[str]) -> sql.Composed:
+        """Returns the hash of a key as the target stores it."""
+        types = {w.name: w.type for w in self._shape.columns}
+        return row_hash([key_expr(self.wire(n), types[n]) for n in names])
+
+    def content_hash(self) -> sql.Composed:
+        """Returns the hash of all that the target stores."""
+        return row_hash([content_expr(self.wire(w.name), w.type) for w in self._shape.columns])
+
+    def bucket(self, bucket_count: int) -> sql.Composed:
+        """Returns the bucket of a row's orphan key."""
+        return bucket_of(self.key_hash(self._shape.orphan_key), bucket_count)
+
+    def document_id(self) -> sql.Composable:
+        """Returns a document's id: the key's text, for several columns a JSON array of them."""
+        texts = [sql.SQL("{}::text").format(column(name)) for name in self._shape.key]
+        return texts[0] if len(texts) == 1 else sql.SQL("json_build_array({})::text").format(sql.SQL(", ").join(texts))
+
+    def document(self) -> sql.Composed:
+        """Returns the document as one line of JSON; raw line breaks in JSON stand between tokens only."""
+        fields = sql.SQL(", ").join(sql.SQL("{} AS {}").format(self._field(w.name), sql.Identifier(w.target)) for w in self._shape.columns)
+        return sql.SQL("translate(row_to_json((SELECT d FROM (SELECT {}) d))::text, E'\\n\\r', '  ')").format(fields)
+
+    def _field(self, name: str) -> sql.Composable:
+        if self._types[name] == "bytea":
+            return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(column(name))
+        return column(name)
+
+    def _action(self, version: int) -> sql.Composed:
+        head = sql.SQL("json_build_object('_id', {}, 'version', {}, 'version_type', 'external_gte')")
+        return sql.SQL("json_build_object('index', {})::text").format(head.format(self.document_id(), sql.Literal(version)))
+
+
+def batch_condition(batch: Batch, selection: Selection, cursor: Column | None, first_key: Column) -> sql.Composable:
+    """Returns the condition that makes the rows of a batch out of the whole query; `changes` batches have keys instead."""
+    if batch.kind == "window" and cursor is not None:
+        return in_window(column(cursor.name), cursor.source_type, batch.window, nulls=batch.window.high is None)
+    if batch.kind == "range":
+        return in_window(column(first_key.name), first_key.source_type, batch.window, nulls=batch.window.low is None)
+    numbers = sql.Literal(list(batch.buckets))
+    return sql.SQL("{} = ANY({})").format(selection.bucket(batch.bucket_count), numbers)
+
+
+def highest(origin: Origin | None, cursor: Column, query: str) -> sql.Composed:
+    """Returns a query of the highest cursor as text, and of the time; one in the future must not become a bound."""
+    if origin is not None:
+        name, place = sql.Identifier(origin.column), sql.Identifier(origin.schema_name, origin.table)
+    else:
+        name, place = sql.Identifier("q", cursor.name), subselect(query)
+    return sql.SQL("SELECT max({c})::text FROM {place} WHERE {bound}").format(c=name, place=place, bound=not_in_future(name, cursor.source_type))
+
+
+def not_in_future(cursor: sql.Composable, type_name: str) -> sql.Composable:
+    """Returns a condition that leaves out times after the source's own now; true for other types.
+
+    A column without a time zone is compared with the time of day in the database's own zone.
+    """
+    if type_name.startswith("timestamp") and "without" not in type_name:
+        return sql.SQL("{} <= now()").format(cursor)
+    if type_name.startswith(("timestamp", "date")):
+        zone = sql.SQL("(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')")
+        return sql.SQL("{} <= now() AT TIME ZONE {}").format(cursor, zone)
+    return sql.SQL("true")
+
+
+def is_time(type_name: str) -> bool:
+    """Whether a cursor of this type is a point in time, for which `lag` has a meaning."""
+    return type_name.startswith(("timestamp", "date"))
+
+
+def earliest_and_latest(type_name: str) -> Window:
+    """Returns bounds that every value of a cursor type lies between.
+
+    Raises:
+        KeyError: the type has no such bounds.
+    """
+    if is_time(type_name):
+        return Window(low="-infinity", high="infinity")
+    ranges = {
+        "smallint": ("-32768", "32767"),
+        "integer": ("-2147483648", "2147483647"),
+        "bigint": ("-9223372036854775808", "9223372036854775807"),
+        "numeric": ("-Infinity", "Infinity"),
+        "real": ("-Infinity", "Infinity"),
+        "double precision": ("-Infinity", "Infinity"),
+    }
+    low, high = ranges[type_name.split("(", maxsplit=1)[0]]
+    return Window(low=low, high=high)
