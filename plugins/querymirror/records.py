@@ -292,3 +292,33 @@ Checksums = dict[int, tuple[int, int]]
 
 Key = tuple[str | None, ...]
 """A key's column values in PostgreSQL's text form."""
+
+
+class QueryFacts(Record):
+    """What the plan of the query tells about which changes can touch which rows.
+
+    Attributes:
+        scans: how often each base table is read, by oid; a partition counts by itself.
+        reshuffles: whether a row can change because another one did (window functions, LIMIT, DISTINCT, set operations).
+        filtered: whether anything narrows the rows of the tables read.
+        rows: the planner's estimate of the result.
+    """
+
+    scans: dict[int, int] = {}
+    reshuffles: bool = False
+    filtered: bool = False
+    rows: float = 0.0
+
+
+class Horizon(Record):
+    """The source at the start of a reading.
+
+    Attributes:
+        highs: highest cursor of each stream, None where a table has no row.
+        open: transactions open after the highs were read.
+        at: the source's time, ISO 8601.
+    """
+
+    highs: dict[str, str | None] = {}
+    open: tuple[str, ...] = ()
+    at: str = ""

@@ -1,0 +1,76 @@
+"""What a source can do; the rest of the code knows no more of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from querymirror.records import Batch, Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape, Window
+
+
+class Source(Protocol):
+    """A query over a database, read only. Every method may raise `TransientError` or `TerminalError`."""
+
+    def describe(self) -> tuple[Column, ...]:
+        """Returns the columns of the query's result, in order."""
+        ...
+
+    def origins(self) -> dict[str, Origin | None]:
+        """Returns, for each stream, the base table's column behind its cursor."""
+        ...
+
+    def primary_key_origins(self) -> frozenset[int]:
+        """Returns the oids of the tables that the primary key's columns come from; 0 stands for an expression."""
+        ...
+
+    def probe(self, origins: Mapping[str, Origin]) -> tuple[Probe, QueryFacts]:
+        """Reads counters and indexed cursors; costs the same whatever the tables' size."""
+        ...
+
+    def horizon(self) -> Horizon:
+        """Reads the highest cursor of each stream, then the transactions that are open."""
+        ...
+
+    def still_open(self, transactions: Sequence[str], *, wait: float = 0.0) -> tuple[str, ...]:
+        """Returns those that have not ended, after waiting up to `wait` seconds for all of them to end."""
+        ...
+
+    def below(self, stream: str, low: str, lag: float) -> str:
+        """Returns the cursor value `lag` seconds below `low`; `low` itself where seconds have no meaning."""
+        ...
+
+    def cut_ranges(self, batch_size: int) -> list[Window]:
+        """Cuts the whole query into ranges of the first key column, of about `batch_size` rows each."""
+        ...
+
+    def cut_window(self, window: Window, batch_size: int) -> list[Window]:
+        """Cuts a window of the main cursor into windows of at most `batch_size` rows (ties stay together)."""
+        ...
+
+    def count(self) -> int:
+        """Counts the rows of the query."""
+        ...
+
+    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+        """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
+        ...
+
+    def present(self, keys: Sequence[Key]) -> set[Key]:
+        """Returns those of the orphan keys that the query returns now."""
+        ...
+
+    def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
+        """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
+        ...
+
+    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+        """Yields the orphan keys of some buckets as COPY text, cut anywhere; no buckets = all of them."""
+        ...
+
+    def documents(self, shape: Shape, buckets: Sequence[int] = ()) -> Iterator[tuple[str, bytes]]:
+        """Yields (id, document) of the whole query from one snapshot."""
+        ...
+
+    def close(self) -> None:
+        """Closes the sessions."""
+        ...

@@ -1,0 +1,108 @@
+"""Questions to the source's catalog: what a query's columns are and where they come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from querymirror.errors import SchemaError
+from querymirror.records import Column, Origin
+
+_TYPES = sql.SQL("""
+WITH RECURSIVE given(n, oid, mod) AS (
+  SELECT n, oid, mod FROM unnest({numbers}::int[], {oids}::oid[], {mods}::int[]) AS g(n, oid, mod)
+), based AS (
+  SELECT n, oid, mod FROM given
+  UNION ALL
+  SELECT b.n, t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE b.mod END
+    FROM based b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
+)
+SELECT g.n, format_type(g.oid, g.mod), format_type(t.oid, b.mod), t.oid::bigint, t.typtype::text,
+       t.typelem <> 0 AND t.typcategory = 'A', coalesce(e.oid, 0)::bigint
+  FROM based b JOIN pg_type t ON t.oid = b.oid JOIN given g ON g.n = b.n
+  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+ WHERE t.typtype <> 'd' ORDER BY g.n
+""")
+
+_ORIGIN = sql.SQL("""
+SELECT c.oid::bigint, n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+       EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+                WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+ WHERE c.oid = {oid} AND a.attnum = {number}
+""")
+
+FIRST_OWN_OID = 16384  # objects below it are the same in every PostgreSQL
+
+
+class Description:
+    """The columns of a query as the server described them, from one look at no rows."""
+
+    def __init__(self, conn: psycopg.Connection[Any], query: sql.Composable) -> None:
+        self._conn = conn
+        cursor = conn.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(query))
+        self.names = [c.name for c in cursor.description or ()]
+        result = cursor.pgresult
+        numbers = range(len(self.names))
+        self._types = [(result.ftype(i), result.fmod(i)) for i in numbers] if result else []
+        self._origins = [(result.ftable(i), result.ftablecol(i)) for i in numbers] if result else []
+
+    def columns(self) -> tuple[Column, ...]:
+        """Returns the columns with the types a target stores them in.
+
+        Raises:
+            SchemaError: a column has no name of its own.
+        """
+        self._refuse_unnamed()
+        query = _TYPES.format(
+            numbers=sql.Literal(list(range(len(self.names)))),
+            oids=sql.Literal([oid for oid, _ in self._types]),
+            mods=sql.Literal([mod for _, mod in self._types]),
+        )
+        return tuple(_column(self.names[row[0]], *row[1:]) for row in self._conn.execute(query).fetchall())
+
+    def origin(self, name: str) -> Origin | None:
+        """Returns the base table's column that a column shows unchanged, None for an expression."""
+        oid, number = self._origins[self.names.index(name)]
+        if not oid or not number:
+            return None
+        row = self._conn.execute(_ORIGIN.format(oid=sql.Literal(oid), number=sql.Literal(number))).fetchone()
+        if row is None:
+            return None
+        return Origin(oid=row[0], schema_name=row[1], table=row[2], column=row[3], type=row[4], indexed=row[5])
+
+    def table_oid(self, name: str) -> int:
+        """Returns the oid of the table a column comes from, 0 for an expression."""
+        return self._origins[self.names.index(name)][0] if name in self.names else 0
+
+    def _refuse_unnamed(self) -> None:
+        twice = sorted(name for name, count in Counter(self.names).items() if count > 1 or name == "?column?")
+        if twice:
+            message = f"the query returns column(s) without a name of their own: {', '.join(twice)}."
+            raise SchemaError(message, fix="Give each column of the query its own name with AS.")
+
+
+def _column(name: str, source_type: str, base_type: str, oid: int, kind: str, is_array: bool, element: int) -> Column:  # noqa: FBT001 - a row of _TYPES
+    if is_array:
+        stored = base_type if element < FIRST_OWN_OID else "text[]"
+        return Column(name=name, type=stored, source_type=source_type)
+    if kind in {"e", "c", "p"} or (kind in {"r", "m"} and oid >= FIRST_OWN_OID):
+        return Column(name=name, type="text", source_type=source_type)
+    return Column(name=name, type=base_type, source_type=source_type, builtin=oid < FIRST_OWN_OID)
+
+
+def require_columns(columns: Sequence[Column], names: Sequence[str], where: str) -> None:
+    """Refuses names that the query doesn't return.
+
+    Raises:
+        SchemaError: with the names it has.
+    """
+    known = [c.name for c in columns]
+    missing = [n for n in names if n not in known]
+    if missing:
+        message = f"{', '.join(missing)!r} is not a column of the query (has: {', '.join(known)})."
+        raise SchemaError(message, where=where, fix="Set it to one of these, or add the column to the query.")

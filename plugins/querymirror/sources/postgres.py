@@ -1,0 +1,309 @@
+"""The one source: a query over a PostgreSQL, read with nothing but SELECT.
+
+Control questions go through psycopg, each in a snapshot of its own; rows stream through asyncpg's COPY from one snapshot a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import asyncpg
+import psycopg
+from psycopg import sql
+
+from querymirror.connections import Address
+from querymirror.errors import SchemaError
+from querymirror.pg.counters import read_counters
+from querymirror.pg.session import connect, connect_async, translated
+from querymirror.records import Batch, Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape, Window
+from querymirror.sources import cutting, explain, queries
+from querymirror.sources.catalog import Description, require_columns
+from querymirror.sources.copying import copy_out, joined_binary, joined_text
+from querymirror.spec.pipeline import PipelineSpec
+
+KEYS_PER_READ = 5_000  # keys of a change that are read together; bounds a worker's memory
+
+_OPEN = sql.SQL("""
+SELECT virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()
+UNION ALL SELECT 'prepared:' || gid || ':' || transaction FROM pg_prepared_xacts
+""")
+
+
+class PostgresReader:
+    """Reads one pipeline's query.
+
+    Args:
+        spec: the pipeline.
+        address: the source.
+    """
+
+    def __init__(self, spec: PipelineSpec, address: Address) -> None:
+        self._spec, self._source, self._address = spec, spec.source, address
+        self._query = spec.source.query.text
+
+    @cached_property
+    def _conn(self) -> psycopg.Connection[Any]:
+        return connect(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
+
+    @cached_property
+    def _description(self) -> Description:
+        return Description(self._conn, queries.subselect(self._query))
+
+    @cached_property
+    def _columns(self) -> tuple[Column, ...]:
+        columns = self._description.columns()
+        wanted = [*self._source.primary_key, *([self._source.cursor_column] if self._source.cursor_column else []), *self._spec.target.omit]
+        require_columns(columns, wanted, self._spec.id)
+        return columns
+
+    def describe(self) -> tuple[Column, ...]:
+        """Returns the columns of the query's result, in order."""
+        with translated(self._address.conn_id):
+            return self._columns
+
+    def _column(self, name: str) -> Column:
+        return next(c for c in self._columns if c.name == name)
+
+    @property
+    def _cursor(self) -> Column | None:
+        return self._column(self._source.cursor_column) if self._source.cursor_column else None
+
+    def origins(self) -> dict[str, Origin | None]:
+        """Returns, for each stream, the base table's column behind its cursor."""
+        with translated(self._address.conn_id):
+            found: dict[str, Origin | None] = {}
+            if self._source.cursor_column:
+                found["main"] = self._description.origin(self._source.cursor_column)
+            for name, (description, columns) in self._changes.items():
+                found[name] = description.origin(columns[-1].name)
+            return found
+
+    @cached_property
+    def _changes(self) -> dict[str, tuple[Description, tuple[Column, ...]]]:
+        found = {}
+        for change in self._source.changes:
+            query = queries.subselect(queries.keys_query(change.keys_sql.text, Window()).as_string(None))
+            description = Description(self._conn, query)
+            columns = description.columns()
+            if len(columns) != len(self._source.primary_key) + 1:
+                message = f"keys_sql of {change.name!r} returns {len(columns)} columns ({', '.join(c.name for c in columns)})."
+                raise SchemaError(message, where=self._spec.id, fix=f"Return {', '.join(self._source.primary_key)} and then the change's cursor.")
+            found[change.name] = (description, columns)
+        return found
+
+    def primary_key_origins(self) -> frozenset[int]:
+        """Returns the oids of the tables that the primary key's columns come from; 0 stands for an expression."""
+        with translated(self._address.conn_id):
+            return frozenset(self._description.table_oid(name) for name in self._source.primary_key)
+
+    def probe(self, origins: Mapping[str, Origin]) -> tuple[Probe, QueryFacts]:
+        """Reads counters and indexed cursors; costs the same whatever the tables' size."""
+        with translated(self._address.conn_id):
+            facts = self._facts()
+            probe = read_counters(self._conn, sorted(facts.scans))
+            cursors = {name: self._highest(origin) for name, origin in origins.items() if origin.indexed}
+            return probe.model_copy(update={"cursors": cursors}), facts
+
+    def _highest(self, origin: Origin) -> str | None:
+        column = Column(name=origin.column, type=origin.type, source_type=origin.type)
+        row = self._conn.execute(queries.highest(origin, column, "")).fetchone()
+        return row[0] if row else None
+
+    def _plan(self, query: sql.Composable) -> dict[str, Any]:
+        row = self._conn.execute(sql.SQL("EXPLAIN (VERBOSE, FORMAT JSON) {}").format(query)).fetchone()
+        plan: dict[str, Any] = row[0][0]["Plan"] if row else {}
+        return plan
+
+    def _facts(self) -> QueryFacts:
+        plan = self._plan(sql.SQL("SELECT * FROM {}").format(queries.subselect(self._query)))
+        names = explain.scans(plan)
+        # Tables created by this very query (pg_temp) or catalogs have no meaning here; what to_regclass can't see is left out.
+        lookup = sql.SQL("SELECT s, r, to_regclass(quote_ident(s) || '.' || quote_ident(r))::oid::bigint FROM unnest({}::text[], {}::text[]) AS t(s, r)")
+        pairs = sorted(names)
+        rows = self._conn.execute(lookup.format(sql.Literal([s for s, _ in pairs]), sql.Literal([r for _, r in pairs]))).fetchall()
+        return QueryFacts(
+            scans={oid: names[schema, table] for schema, table, oid in rows if oid},
+            reshuffles=explain.reshuffles(plan),
+            filtered=explain.filtered(plan),
+            rows=plan.get("Plan Rows", 0),
+        )
+
+    def horizon(self) -> Horizon:
+        """Reads the highest cursor of each stream, then the transactions that are open (the order is what makes it safe)."""
+        with translated(self._address.conn_id):
+            highs: dict[str, str | None] = {}
+            origins = self.origins()
+            if self._cursor is not None:
+                highs["main"] = self._value(queries.highest(origins["main"], self._cursor, self._query))
+            for change in self._source.changes:
+                cursor = self._changes[change.name][1][-1]
+                everything = queries.earliest_and_latest(cursor.source_type)
+                keys = queries.keys_query(change.keys_sql.text, everything).as_string(None)
+                highs[change.name] = self._value(queries.highest(origins[change.name], cursor, keys))
+            now = self._value(sql.SQL("SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF')"))
+            return Horizon(highs=highs, open=self._open(), at=now or "")
+
+    def _value(self, query: sql.Composable) -> str | None:
+        row = self._conn.execute(query).fetchone()
+        return row[0] if row else None
+
+    def _open(self) -> tuple[str, ...]:
+        return tuple(sorted(row[0] for row in self._conn.execute(_OPEN).fetchall()))
+
+    def still_open(self, transactions: Sequence[str], *, wait: float = 0.0) -> tuple[str, ...]:
+        """Returns those that have not ended, after waiting up to `wait` seconds for all of them to end."""
+        end = time.monotonic() + wait
+        with translated(self._address.conn_id):
+            while left := tuple(sorted(set(transactions) & set(self._open()))):
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.02)
+            return left
+
+    def below(self, stream: str, low: str, lag: float) -> str:
+        """Returns the cursor value `lag` seconds below `low`.
+
+        A change's author may have written `>` where `>=` is needed, so its bound goes one step further down.
+        """
+        with translated(self._address.conn_id):
+            cursor = self._cursor if stream == "main" else self._changes[stream][1][-1]
+            if cursor is None:
+                return low
+            bound = queries.typed(low, cursor.source_type)
+            if queries.is_time(cursor.source_type):
+                step = sql.SQL("{} - make_interval(secs => {})").format(bound, sql.Literal(lag + (0 if stream == "main" else 0.000001)))
+            elif stream != "main" and cursor.source_type in {"smallint", "integer", "bigint"}:
+                step = sql.SQL("{} - 1").format(queries.typed(low, "numeric"))
+            else:
+                return low
+            return self._value(sql.SQL("SELECT ({})::text").format(step)) or low
+
+    def cut_ranges(self, batch_size: int) -> list[Window]:
+        """Cuts the whole query into ranges of the first key column, of about `batch_size` rows each."""
+        with translated(self._address.conn_id):
+            first = self._column(self._source.primary_key[0])
+            origin = self._description.origin(first.name)
+            return cutting.ranges(self._conn, first=first, origin=origin, query=self._query, rows=self._facts().rows, batch_size=batch_size)
+
+    def cut_window(self, window: Window, batch_size: int) -> list[Window]:
+        """Cuts a window of the main cursor into windows of at most `batch_size` rows (ties stay together)."""
+        cursor = self._cursor
+        if cursor is None:
+            return [window]
+        with translated(self._address.conn_id):
+            inside = queries.in_window(queries.column(cursor.name), cursor.source_type, window, nulls=False)
+            plan = self._plan(sql.SQL("SELECT {} FROM {} WHERE {}").format(queries.column(cursor.name), queries.subselect(self._query), inside))
+            if plan.get("Plan Rows", 0) <= batch_size:
+                return [window]
+            return cutting.windows(self._conn, cursor=cursor, query=self._query, window=window, batch_size=batch_size)
+
+    def count(self) -> int:
+        """Counts the rows of the query."""
+        with translated(self._address.conn_id):
+            row = self._conn.execute(sql.SQL("SELECT count(*) FROM {}").format(queries.subselect(self._query))).fetchone()
+            return int(row[0]) if row else 0
+
+    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+        """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
+        with translated(self._address.conn_id):
+            selection = queries.Selection(self._columns, shape)
+            hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
+            query = sql.SQL("SELECT {b}, count(*), bit_xor({h}) FROM {q} GROUP BY 1").format(
+                b=selection.bucket(bucket_count), h=hashed, q=self._rows_or_keys(content=content)
+            )
+            return {b: (n, x) for b, n, x in self._conn.execute(query).fetchall()}
+
+    def _rows_or_keys(self, *, content: bool) -> sql.Composed:
+        keys = self._spec.keys_sql
+        return queries.subselect(keys.text if keys is not None and not content else self._query)
+
+    def present(self, keys: Sequence[Key]) -> set[Key]:
+        """Returns those of the orphan keys that the query returns now."""
+        with translated(self._address.conn_id):
+            columns = [self._key_column(name) for name in self._spec.orphan_key]
+            names = sql.SQL(", ").join(sql.SQL("{}::text").format(queries.column(c.name)) for c in columns)
+            condition = queries.in_keys(columns, keys)
+            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), condition)
+            return {tuple(row) for row in self._conn.execute(query).fetchall()}
+
+    def _key_column(self, name: str) -> Column:
+        if self._spec.keys_sql is None:
+            return self._column(name)
+        return next(c for c in self._keys_columns if c.name == name)
+
+    @cached_property
+    def _keys_columns(self) -> tuple[Column, ...]:
+        keys = self._spec.keys_sql
+        columns = self._columns if keys is None else Description(self._conn, queries.subselect(keys.text)).columns()
+        require_columns(columns, self._spec.orphan_key, f"{self._spec.id} keys_sql")
+        return columns
+
+    async def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
+        """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
+        with translated(self._address.conn_id):
+            conn = await connect_async(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
+            try:
+                async with conn.transaction(isolation="repeatable_read", readonly=True):
+                    version = await self._version(conn)
+                    joined = joined_binary if shape.format == "binary" else joined_text
+                    async for data in joined(self._parts(conn, batch, shape, version)):
+                        yield data.replace(b"\x02", b"\n") if shape.format == "ndjson" else data
+            finally:
+                await conn.close(timeout=5)
+
+    @staticmethod
+    async def _version(conn: asyncpg.Connection) -> int:
+        """Fixes the snapshot and returns its time in microseconds: of two readings the later one wins in the target."""
+        return int(await conn.fetchval("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"))
+
+    async def _parts(self, conn: asyncpg.Connection, batch: Batch, shape: Shape, version: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        selection = queries.Selection(self._columns, shape)
+        options = queries.NDJSON_OPTIONS if shape.format == "ndjson" else {"format": shape.format}
+        async for condition in self._conditions(conn, batch, selection):
+            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(selection.output(version), queries.subselect(self._query), condition)
+            yield copy_out(conn, query.as_string(None), **options)
+
+    async def _conditions(self, conn: asyncpg.Connection, batch: Batch, selection: queries.Selection) -> AsyncIterator[sql.Composable]:
+        key = [self._column(name) for name in self._source.primary_key]
+        if batch.kind != "changes":
+            yield queries.batch_condition(batch, selection, self._cursor, key[0])
+            return
+        change = next(c for c in self._source.changes if c.name == batch.stream)
+        columns = self._changes[change.name][1][:-1]
+        names = sql.SQL(", ").join(sql.SQL("{}::text").format(queries.column(c.name)) for c in columns)
+        keys = queries.subselect(queries.keys_query(change.keys_sql.text, batch.window).as_string(None))
+        cursor = await conn.cursor(sql.SQL("SELECT DISTINCT {} FROM {}").format(names, keys).as_string(None))
+        while rows := await cursor.fetch(KEYS_PER_READ):
+            yield queries.in_keys(key, [tuple(row) for row in rows])
+
+    async def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+        """Yields the orphan keys of some buckets as COPY text, cut anywhere; no buckets = all of them."""
+        selection = queries.Selection(self._keys_columns if self._spec.keys_sql else self._columns, shape)
+        names = sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
+        condition = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
+        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), condition)
+        with translated(self._address.conn_id):
+            conn = await connect_async(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
+            try:
+                async for data in copy_out(conn, query.as_string(None), format="text"):
+                    yield data
+            finally:
+                await conn.close(timeout=5)
+
+    def documents(self, shape: Shape, buckets: Sequence[int] = ()) -> Iterator[tuple[str, bytes]]:
+        """Yields (id, document) of the whole query from one snapshot."""
+        selection = queries.Selection(self._columns, shape)
+        query = sql.SQL("SELECT {}, {} FROM {}").format(selection.document_id(), selection.document(), queries.subselect(self._query))
+        with translated(self._address.conn_id), self._conn.transaction(), self._conn.cursor(name="documents", binary=False) as cursor:
+            cursor.itersize = 2000
+            cursor.execute(query)
+            for document_id, document in cursor:
+                yield document_id, document.encode()
+
+    def close(self) -> None:
+        """Closes the session, where one was opened."""
+        if "_conn" in self.__dict__:
+            self._conn.close()
