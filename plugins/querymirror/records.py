@@ -236,6 +236,23 @@ class OrphanResult(Record):
     seconds: float = 0.0
 
 
+class Reject(Record):
+    """A row the target refused, kept until it is replayed or dropped.
+
+    Attributes:
+        key: the primary key as a JSON array of texts.
+        row: the row as JSON text.
+        reason: the target's words.
+        run_id, at: when it was refused.
+    """
+
+    key: str
+    row: str
+    reason: str
+    run_id: str
+    at: str = ""
+
+
 class CycleSummary(Record):
     """One finished run, for people and metrics."""
 
@@ -262,13 +279,17 @@ class WireColumn(Record):
 
     Attributes:
         name: in the query's result.
-        type: the type it is cast to in the source; what the target's staging column has.
+        type: the type in which it travels; the target's staging column has it too.
         target: its name in the target.
+        compared_as: the type in which both sides' values are hashed and compared.
+        compared: whether an upsert overwrites it, so that a difference counts.
     """
 
     name: str
     type: str
     target: str
+    compared_as: str
+    compared: bool = True
 
 
 class Shape(Record):

@@ -98,12 +98,13 @@ class Selection:
 
     def key_hash(self, names: Sequence[str]) -> sql.Composed:
         """Returns the hash of a key as the target stores it."""
-        types = {w.name: w.type for w in self._shape.columns}
-        return row_hash([key_expr(self.wire(n), types[n]) for n in names])
+        types = {w.name: w.compared_as for w in self._shape.columns}
+        return row_hash([key_expr(cast_to(n, self._types[n], types[n]), types[n]) for n in names])
 
     def content_hash(self) -> sql.Composed:
         """Returns the hash of all that the target stores."""
-        return row_hash([content_expr(self.wire(w.name), w.type) for w in self._shape.columns])
+        compared = [w for w in self._shape.columns if w.compared]
+        return row_hash([content_expr(cast_to(w.name, self._types[w.name], w.compared_as), w.compared_as) for w in compared])
 
     def bucket(self, bucket_count: int) -> sql.Composed:
         """Returns the bucket of a row's orphan key."""

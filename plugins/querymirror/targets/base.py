@@ -1,0 +1,77 @@
+"""What a target can do; the rest of the code knows no more of it. A third target is one more implementation of this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from querymirror.records import Batch, BatchResult, Checksums, Column, Ensured, Key, Reject, RunRequest, Shape
+
+OpenStream = Callable[[], AsyncIterator[bytes]]
+"""Starts reading a batch: called once the target is ready, so that a later write never holds an older reading."""
+
+OpenKeys = Callable[[Sequence[int]], AsyncIterator[bytes]]
+"""Starts reading the source's orphan keys of some buckets, as COPY text."""
+
+
+class OrphanSearch(Protocol):
+    """Target rows whose key the query did not return, found but not yet deleted."""
+
+    total: int
+
+    def pages(self, size: int) -> Iterator[list[Key]]:
+        """Yields the candidates' keys."""
+        ...
+
+    def delete(self, keys: Sequence[Key]) -> int:
+        """Deletes rows by orphan key, hard or soft; returns how many went."""
+        ...
+
+
+class Target(Protocol):
+    """A table or an index. Every method may raise `TransientError` or `TerminalError`."""
+
+    def identity(self) -> dict[str, Any] | None:
+        """Returns what changes when someone else changes the target; None = there is no target."""
+        ...
+
+    def ensure(self, columns: Sequence[Column]) -> Ensured:
+        """Creates or adapts the target; safe to repeat."""
+        ...
+
+    def shape(self, columns: Sequence[Column]) -> Shape:
+        """Returns the form in which it takes the query's rows."""
+        ...
+
+    def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape) -> BatchResult:
+        """Inserts or replaces a batch's rows; repeating it changes nothing."""
+        ...
+
+    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums | None:
+        """Returns count and hash of each bucket of keys; None = this target can't compute them as SQL does."""
+        ...
+
+    def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:
+        """Finds the rows of some buckets whose key the source did not return; no buckets = all of them."""
+        ...
+
+    def count(self) -> int:
+        """Counts the live rows."""
+        ...
+
+    def finish(self) -> None:
+        """Makes what was written visible to readers; the last step before the state moves."""
+        ...
+
+    def rejects(self) -> list[Reject]:
+        """Lists the rows kept aside."""
+        ...
+
+    def drop_rejects(self, keys: Sequence[str] | None = None) -> int:
+        """Forgets rows kept aside, all of them without `keys`; returns how many."""
+        ...
+
+    def close(self) -> None:
+        """Closes the sessions."""
+        ...
