@@ -1,0 +1,159 @@
+"""Moves one batch into the table: COPY into a staging table, then one statement that writes what differs.
+
+The order makes late writes harmless: the locks are taken before the source is read and kept until the commit, so a writer that
+commits later has also read later. A retried batch ends the session of its earlier attempt, should that still hang on somewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import asyncpg
+from psycopg import sql
+
+from querymirror.errors import RecordError, TerminalError
+from querymirror.records import Batch, BatchResult, Reject, RunRequest
+from querymirror.targets.base import OpenStream
+from querymirror.targets.pg_statements import ROW_NUMBER, STAGE, Statements
+
+LOCK_TIMEOUT = 120  # seconds a batch waits for another run's batch of the same table
+MAX_REJECTS = 10_000  # more than that in one batch is not a matter of rows
+
+_END_HOLDER = """
+SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_backend_pid()
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND l.classid::bigint = (hashtextextended($1, 0) >> 32) & 4294967295 AND l.objid::bigint = hashtextextended($1, 0) & 4294967295
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One batch on its way into one table.
+
+    Attributes:
+        pipeline: its id.
+        table: `schema.name`, for locks.
+        schema, name: of the table.
+        keep_rejects: whether refused rows are kept aside (`dead_letter`) or fail the batch.
+    """
+
+    pipeline: str
+    schema: str
+    name: str
+    statements: Statements
+    batch: Batch
+    request: RunRequest
+    keep_rejects: bool
+    key: tuple[str, ...]
+
+    async def run(self, conn: asyncpg.Connection, open_stream: OpenStream) -> tuple[BatchResult, list[Reject]]:
+        """Loads the batch; the transaction that the caller holds makes it all or nothing."""
+        begun = time.monotonic()
+        await self.lock(conn)
+        if self.batch.direct and self.statements.copies_straight and await self._is_empty_or_ours(conn):
+            read = await self._copy(conn, open_stream, schema=self.schema, table=self.name)
+            return BatchResult(number=self.batch.number, read=read, upserted=read, seconds=time.monotonic() - begun), []
+        await conn.execute(self.statements.create_stage().as_string(None))
+        read = await self._copy(conn, open_stream, schema=None, table="querymirror_stage")
+        await conn.execute(sql.SQL("ANALYZE {}").format(STAGE).as_string(None))
+        upserted, rejects = await self._merge(conn)
+        result = BatchResult(
+            number=self.batch.number,
+            read=read,
+            upserted=upserted,
+            unchanged=read - upserted - len(rejects),
+            rejected=len(rejects),
+            seconds=time.monotonic() - begun,
+        )
+        return result, rejects
+
+    async def lock(self, conn: asyncpg.Connection) -> None:
+        """Takes the batch's own lock, ending an earlier attempt that holds it, then the table's.
+
+        Batches of key ranges never meet and share the table's lock; a window's rows can move to another batch while they are
+        read, so windows take it alone.
+        """
+        mine = f"querymirror:{self.schema}.{self.name}:{self.request.run_id}:{self.batch.number}"
+        if not await conn.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", mine):
+            await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
+            await conn.fetch(_END_HOLDER, mine)
+            await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", mine)
+        await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
+        shared = "_shared" if self.batch.kind == "range" else ""
+        await conn.execute(f"SELECT pg_advisory_xact_lock{shared}(hashtextextended($1, 0))", f"querymirror:{self.schema}.{self.name}")
+        await conn.execute("SET LOCAL lock_timeout = 0")
+
+    async def _is_empty_or_ours(self, conn: asyncpg.Connection) -> bool:
+        """Whether rows may be copied straight in; a key that is there after all fails the COPY, and the caller stages instead."""
+        return not self.keep_rejects or not await conn.fetchval(
+            sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(self.schema, self.name)).as_string(None)
+        )
+
+    async def _copy(self, conn: asyncpg.Connection, open_stream: OpenStream, *, schema: str | None, table: str) -> int:
+        columns = [w.target for w in self.statements.shape.columns]
+        form = self.statements.shape.format
+        status = await conn.copy_to_table(table, schema_name=schema, source=open_stream(), columns=columns, format=form)
+        return int(status.split()[-1])
+
+    async def _merge(self, conn: asyncpg.Connection) -> tuple[int, list[Reject]]:
+        try:
+            async with conn.transaction():
+                status = await conn.execute(self.statements.merge().as_string(None))
+        except asyncpg.CardinalityViolationError as err:
+            message = "the query returns more than one row for a primary key."
+            raise TerminalError(message, where=self.pipeline, fix=f"Make {', '.join(self.key)} unique in the query, or set primary_key to what is.") from err
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as err:
+            return await self._merge_one_by_one(conn, err)
+        return int(status.split()[-1]), []
+
+    async def _merge_one_by_one(self, conn: asyncpg.Connection, first: asyncpg.PostgresError) -> tuple[int, list[Reject]]:
+        """Halves the batch until each refused row stands alone, so that all others go through."""
+        numbered = sql.SQL("ALTER TABLE {} ADD COLUMN {} bigint GENERATED ALWAYS AS IDENTITY").format(STAGE, ROW_NUMBER)
+        await conn.execute(numbered.as_string(None))
+        total = await conn.fetchval(sql.SQL("SELECT count(*) FROM {}").format(STAGE).as_string(None))
+        written, rejects = 0, []
+        todo = [(1, total)]
+        while todo:
+            low, high = todo.pop()
+            try:
+                async with conn.transaction():
+                    status = await conn.execute(self.statements.merge(numbered=True).as_string(None), low, high)
+                written += int(status.split()[-1])
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as err:
+                if low == high:
+                    rejects.append(await self._reject(conn, low, err))
+                    self._refuse(rejects, total, first)
+                else:
+                    middle = (low + high) // 2
+                    todo += [(middle + 1, high), (low, middle)]
+        return written, rejects
+
+    def _refuse(self, rejects: list[Reject], total: int, first: asyncpg.PostgresError) -> None:
+        if not self.keep_rejects and (len(rejects) >= 3 or len(rejects) == total):
+            raise self._record_error(rejects) from first
+        if len(rejects) > MAX_REJECTS:
+            message = f"the target refused more than {MAX_REJECTS} rows of one batch; the first: {first}."
+            raise TerminalError(message, where=self.pipeline, fix="The table's definition does not fit the query; nothing of this batch was written.")
+
+    def check(self, rejects: list[Reject]) -> None:
+        """Fails the batch over refused rows where the spec wants that.
+
+        Raises:
+            RecordError: with samples.
+        """
+        if rejects and not self.keep_rejects:
+            raise self._record_error(rejects)
+
+    def _record_error(self, rejects: list[Reject]) -> RecordError:
+        return RecordError(self.pipeline, rejected=len(rejects), samples=[(r.key, r.reason) for r in rejects])
+
+    async def _reject(self, conn: asyncpg.Connection, number: int, err: asyncpg.PostgresError) -> Reject:
+        keys = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("s", w.target)) for w in self.statements.shape.columns if w.name in self.key)
+        query = sql.SQL("SELECT json_build_array({})::text, (to_json(s)::jsonb - {})::text FROM {} AS s WHERE s.{} = $1").format(
+            keys, sql.Literal("querymirror_row"), STAGE, ROW_NUMBER
+        )
+        key, row = await conn.fetchrow(query.as_string(None), number)
+        reason = f"{err} (SQLSTATE {err.sqlstate})"
+        return Reject(key=key, row=row, reason=reason, run_id=self.request.run_id)
