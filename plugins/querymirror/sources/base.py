@@ -39,6 +39,10 @@ class Source(Protocol):
         """Returns the cursor value `lag` seconds below `low`; `low` itself where seconds have no meaning."""
         ...
 
+    def everything_above(self, stream: str, window: Window) -> Window:
+        """Returns the window of a change with both of its bounds set, as `keys_sql` needs them."""
+        ...
+
     def cut_ranges(self, batch_size: int) -> list[Window]:
         """Cuts the whole query into ranges of the first key column, of about `batch_size` rows each."""
         ...

@@ -181,6 +181,12 @@ class PostgresReader:
                 return low
             return self._value(sql.SQL("SELECT ({})::text").format(step)) or low
 
+    def everything_above(self, stream: str, window: Window) -> Window:
+        """Returns the window of a change with both of its bounds set, as `keys_sql` needs them."""
+        with translated(self._address.conn_id):
+            every = queries.earliest_and_latest(self._changes[stream][1][-1].source_type)
+            return Window(low=every.low if window.low is None else window.low, high=every.high if window.high is None else window.high)
+
     def cut_ranges(self, batch_size: int) -> list[Window]:
         """Cuts the whole query into ranges of the first key column, of about `batch_size` rows each."""
         with translated(self._address.conn_id):

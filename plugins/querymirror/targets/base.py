@@ -48,8 +48,8 @@ class Target(Protocol):
         """Inserts or replaces a batch's rows; repeating it changes nothing."""
         ...
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums | None:
-        """Returns count and hash of each bucket of keys; None = this target can't compute them as SQL does."""
+    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+        """Returns count and hash of each bucket of keys, computed as the source computes them for this shape."""
         ...
 
     def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:

@@ -52,7 +52,7 @@ class Load:
         """Loads the batch; the transaction that the caller holds makes it all or nothing."""
         begun = time.monotonic()
         await self.lock(conn)
-        if self.batch.direct and self.statements.copies_straight and await self._is_empty_or_ours(conn):
+        if self.batch.direct and self.statements.copies_straight:
             read = await self._copy(conn, open_stream, schema=self.schema, table=self.name)
             return BatchResult(number=self.batch.number, read=read, upserted=read, seconds=time.monotonic() - begun), []
         await conn.execute(self.statements.create_stage().as_string(None))
@@ -84,12 +84,6 @@ class Load:
         shared = "_shared" if self.batch.kind == "range" else ""
         await conn.execute(f"SELECT pg_advisory_xact_lock{shared}(hashtextextended($1, 0))", f"querymirror:{self.schema}.{self.name}")
         await conn.execute("SET LOCAL lock_timeout = 0")
-
-    async def _is_empty_or_ours(self, conn: asyncpg.Connection) -> bool:
-        """Whether rows may be copied straight in; a key that is there after all fails the COPY, and the caller stages instead."""
-        return not self.keep_rejects or not await conn.fetchval(
-            sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(self.schema, self.name)).as_string(None)
-        )
 
     async def _copy(self, conn: asyncpg.Connection, open_stream: OpenStream, *, schema: str | None, table: str) -> int:
         columns = [w.target for w in self.statements.shape.columns]

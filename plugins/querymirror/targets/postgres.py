@@ -127,7 +127,7 @@ class PostgresTable:
         finally:
             await conn.close(timeout=5)
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums | None:
+    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
         """Returns count and hash of each bucket of keys, computed as the source does."""
         with translated(self._address.conn_id):
             query = self._statements(shape).checksums(content=content, bucket_count=bucket_count)

@@ -1,0 +1,141 @@
+"""Decides from counters what a cycle must do: nothing, windows, an orphan check, a comparison, or everything.
+
+The rule: what the cursor and the `changes` explain is read through their windows; whatever else moved makes this very cycle compare
+source and target by content. So a cycle ends equal with any spec; cursors and `changes` only make it cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from querymirror.records import Detection, Origin, Probe, QueryFacts, RunRequest, TableProbe
+from querymirror.spec.pipeline import PipelineSpec
+from querymirror.state.base import PipelineState
+
+
+@dataclass
+class _Findings:
+    reasons: list[str] = field(default_factory=list)
+    compare: bool = False
+    check_orphans: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a quiet check reads.
+
+    Attributes:
+        probe: counters and cursors now.
+        facts: what the query's plan tells.
+        key_tables: tables that the primary key comes from; 0 = an expression.
+        target_identity: the target now; None = there is none.
+        seconds_since_compare: since source and target were last compared in full.
+    """
+
+    probe: Probe
+    facts: QueryFacts
+    key_tables: frozenset[int]
+    target_identity: dict[str, Any] | None
+    seconds_since_compare: float
+
+
+def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest, seen: Seen) -> Detection:
+    """Returns what this cycle must do, with the reasons in words."""
+    full = _why_full(spec, state, request, seen.target_identity)
+    if full or state is None:
+        return Detection(
+            changed=True, reasons=(full,), full=True, check_orphans=True, probe=seen.probe, target_identity=seen.target_identity
+        )
+    found = _Findings()
+    _look_at_request(spec, request, seen, found)
+    _look_at_target(state, seen, found)
+    _look_at_source(spec, state, seen, found)
+    return Detection(
+        changed=bool(found.reasons),
+        reasons=tuple(found.reasons),
+        compare=found.compare,
+        check_orphans=found.check_orphans or found.compare,
+        probe=seen.probe,
+        target_identity=seen.target_identity,
+    )
+
+
+def _why_full(spec: PipelineSpec, state: PipelineState | None, request: RunRequest, identity: dict[str, Any] | None) -> str:
+    if request.mode == "full_refresh":
+        return "full refresh asked for"
+    if state is None:
+        return "first run: no state"
+    if identity is None:
+        return "the target is gone"
+    if state.fingerprint != spec.fingerprint():
+        return "the spec changed"
+    if state.target_identity.get("oid") != identity.get("oid"):
+        return "the target is another one than before"
+    return ""
+
+
+def _look_at_request(spec: PipelineSpec, request: RunRequest, seen: Seen, found: _Findings) -> None:
+    if request.mode == "verify":
+        found.reasons.append("verify asked for")
+        found.compare = True
+    elif seen.seconds_since_compare >= spec.reconcile_every:
+        found.reasons.append(f"no full comparison for {seen.seconds_since_compare:.0f} s")
+        found.compare = True
+
+
+def _look_at_target(state: PipelineState, seen: Seen, found: _Findings) -> None:
+    before, now = state.target_identity, seen.target_identity or {}
+    moved = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if moved:
+        found.reasons.append(f"somebody else changed the target ({', '.join(moved)})")
+        found.compare = True
+
+
+def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found: _Findings) -> None:
+    if seen.probe.blind:
+        _cannot_tell(spec, seen, found)
+        return
+    if state.probe.epoch != seen.probe.epoch or {t.oid for t in state.probe.tables} != {t.oid for t in seen.probe.tables}:
+        found.reasons.append("the source's counters started over, or the query reads other tables than before")
+        found.compare = True
+        return
+    before = {t.oid: t for t in state.probe.tables}
+    streams = {name: stream.origin for name, stream in state.streams.items()}
+    for table in seen.probe.tables:
+        _look_at_table(spec, before[table.oid], table, streams, seen, found)
+    for name, high in seen.probe.cursors.items():
+        if high is not None and high != state.probe.cursors.get(name):
+            found.reasons.append(f"cursor of {name} moved to {high}")
+
+
+def _cannot_tell(spec: PipelineSpec, seen: Seen, found: _Findings) -> None:
+    """Without counters every cycle runs; where a cursor covers a whole single-table query, windows and keys are enough."""
+    found.reasons.append(f"no quiet check: {seen.probe.blind}")
+    found.check_orphans = True
+    found.compare = spec.source.cursor_column is None or len(seen.facts.scans) != 1 or seen.facts.reshuffles
+
+
+def _look_at_table(
+    spec: PipelineSpec, before: TableProbe, now: TableProbe, streams: Mapping[str, Origin | None], seen: Seen, found: _Findings
+) -> None:
+    if before == now:
+        return
+    written = (now.inserted - before.inserted) + (now.updated - before.updated)
+    deleted = now.deleted - before.deleted
+    found.reasons.append(f"{now.name}: {now.inserted - before.inserted} inserted, {now.updated - before.updated} updated, {deleted} deleted")
+    if (before.filenode, before.shape) != (now.filenode, now.shape) or written < 0 or deleted < 0:
+        found.reasons.append(f"{now.name} was truncated, rewritten or altered")
+        found.compare = True
+        return
+    rows_stand_alone = not seen.facts.reshuffles and seen.facts.scans.get(now.oid) == 1
+    covering = [name for name, origin in streams.items() if origin is not None and origin.oid == now.oid]
+    if not covering or not rows_stand_alone or spec.source.cursor_column is None:
+        found.compare = True
+    elif "main" not in covering or seen.key_tables != {now.oid}:
+        # A change's window shows the rows that were written; one that was deleted takes its part of a document along unseen.
+        found.compare = found.compare or deleted > 0 or "main" in covering
+        found.check_orphans = True
+    else:
+        found.check_orphans = found.check_orphans or deleted > 0 or (seen.facts.filtered and now.updated > before.updated)

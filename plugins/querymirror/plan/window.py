@@ -1,0 +1,31 @@
+"""Moves the bounds of a stream: never past what is certainly loaded."""
+
+from __future__ import annotations
+
+from querymirror.records import Horizon, StreamState
+
+
+def advance(before: StreamState, name: str, horizon: Horizon, *, still_open_before: bool, open_now: tuple[str, ...]) -> StreamState:
+    """Returns the stream's state once a run that read everything above `before.low` is committed.
+
+    A row that the run did not see was written by a transaction that had not ended when the run read. If it began after
+    `horizon.open` was read, its cursor lies above `horizon.high`; if before, it is in `open`. So a high becomes the low bound
+    once every transaction that was open when it was seen has ended *before* a reading from the older bound.
+    Method and its limits: docs/guarantees.md.
+
+    Args:
+        before: the committed state.
+        name: of the stream.
+        horizon: this run's; read before its batches.
+        still_open_before: whether a transaction of `before.open` had not ended when this run began to read.
+        open_now: those of `horizon.open` that had not ended when this run began to read.
+    """
+    high = horizon.highs.get(name)
+    if high is None:
+        return before
+    if not open_now:
+        return before.model_copy(update={"low": high, "high": None, "open": (), "since": ""})
+    if before.high is not None and still_open_before:
+        return before
+    low = before.low if before.high is None else before.high
+    return before.model_copy(update={"low": low, "high": high, "open": open_now, "since": horizon.at})

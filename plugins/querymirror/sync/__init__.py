@@ -1,0 +1,1 @@
+"""The steps of a cycle, one verb each, over the protocols of sources, targets and state."""

@@ -1,0 +1,102 @@
+"""One pipeline's steps bound to its servers, and a whole cycle in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from querymirror.records import Batch, BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult, RunRequest
+from querymirror.sources.base import Source
+from querymirror.spec.pipeline import PipelineSpec
+from querymirror.spec.settings import Settings
+from querymirror.state.base import PipelineState, StateStore
+from querymirror.sync import commit as committing
+from querymirror.sync.detect import detect
+from querymirror.sync.ensure import ensure, require_allowed
+from querymirror.sync.extract import extract
+from querymirror.sync.orphans import delete_orphans
+from querymirror.sync.upsert import upsert
+from querymirror.targets.base import Target
+
+
+class Cycle:
+    """The steps of one pipeline; each may run in a process of its own, with a `Cycle` of its own.
+
+    Args:
+        spec: the pipeline.
+        source: where its rows come from.
+        target: where they go.
+        settings: what may be written; checked before every step.
+    """
+
+    def __init__(self, spec: PipelineSpec, source: Source, target: Target, settings: Settings) -> None:
+        require_allowed(spec, settings)
+        self.spec, self.source, self.target = spec, source, target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the sessions."""
+        self.source.close()
+        self.target.close()
+
+    def detect(self, state: PipelineState | None, request: RunRequest) -> Detection:
+        """Says whether anything moved and what the run must do; writes nothing."""
+        return detect(self.spec, self.source, self.target, state, request)
+
+    def ensure(self, state: PipelineState | None, request: RunRequest, detection: Detection) -> Ensured:  # noqa: ARG002 - the steps' common form
+        """Creates or adapts the target."""
+        return ensure(self.source, self.target)
+
+    def extract(self, state: PipelineState | None, request: RunRequest, detection: Detection, ensured: Ensured) -> Extraction:
+        """Fixes horizon and windows, and cuts what changed into batches."""
+        return extract(self.spec, self.source, self.target, state, request, detection, ensured)
+
+    def upsert(self, batch: Batch, request: RunRequest, ensured: Ensured) -> BatchResult:  # noqa: ARG002 - the steps' common form
+        """Moves one batch; repeating it changes nothing."""
+        return upsert(self.source, self.target, batch, request)
+
+    def delete_orphans(self, request: RunRequest, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:  # noqa: ARG002 - the steps' common form
+        """Removes what the query no longer returns."""
+        return delete_orphans(self.spec, self.source, self.target, request, detection, extraction)
+
+    def commit(
+        self,
+        state: PipelineState | None,
+        request: RunRequest,
+        *,
+        detection: Detection,
+        ensured: Ensured,  # noqa: ARG002 - the steps' common form
+        extraction: Extraction,
+        results: Sequence[BatchResult],
+        orphans: OrphanResult,
+    ) -> tuple[PipelineState | None, CycleSummary]:
+        """Returns the state to write, None where it must not move, and the summary."""
+        return committing.commit(
+            self.spec, self.target, state, request, detection=detection, extraction=extraction, results=results, orphans=orphans
+        )
+
+
+def run_cycle(cycle: Cycle, store: StateStore, request: RunRequest) -> CycleSummary:
+    """Runs all steps in this process, one after the other; the state moves last."""
+    begun = time.monotonic()
+    state = store.read(cycle.spec.id)
+    detection = cycle.detect(state, request)
+    if not detection.changed:
+        return committing.quiet(cycle.spec, state, request, seconds=time.monotonic() - begun)
+    ensured = cycle.ensure(state, request, detection)
+    extraction = cycle.extract(state, request, detection, ensured)
+    results = [cycle.upsert(batch, request, ensured) for batch in extraction.batches]
+    orphans = cycle.delete_orphans(request, detection, ensured, extraction)
+    after, summary = cycle.commit(
+        state, request, detection=detection, ensured=ensured, extraction=extraction, results=results, orphans=orphans
+    )
+    summary = summary.model_copy(update={"seconds": time.monotonic() - begun})
+    if after is not None:
+        store.write(cycle.spec.id, after.model_copy(update={"last": summary}))
+    return summary

@@ -1,0 +1,60 @@
+"""Removes target rows that the query no longer returns, and nothing else.
+
+Deletes come from one complete snapshot of the source's keys: a stream that breaks off raises before anything is deleted. Each candidate
+is looked up in the source once more before it goes, and a run that would delete more than a set share stops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from querymirror.errors import MassDeleteError
+from querymirror.records import Detection, Extraction, OrphanResult, RunRequest
+from querymirror.sources.base import Source
+from querymirror.spec.pipeline import PipelineSpec
+from querymirror.sync.compare import BUCKETS, differing_buckets
+from querymirror.targets.base import OrphanSearch, Target
+
+SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
+PAGE = 5_000  # candidates looked up and deleted together
+
+
+def delete_orphans(
+    spec: PipelineSpec, source: Source, target: Target, request: RunRequest, detection: Detection, extraction: Extraction
+) -> OrphanResult:
+    """Deletes, marks or leaves orphans as `delete_missing` says.
+
+    Raises:
+        MassDeleteError: more than `max_delete_share` would go.
+    """
+    needed = detection.check_orphans or extraction.full or extraction.compared
+    if spec.delete_missing == "off" or request.window is not None or not needed:
+        return OrphanResult()
+    begun = time.monotonic()
+    shape = target.shape(source.describe())
+    buckets = differing_buckets(source, target, shape, content=False)
+    if not buckets:
+        return OrphanResult(checked=True, seconds=time.monotonic() - begun)
+
+    def open_keys(wanted: Sequence[int]) -> AsyncIterator[bytes]:
+        return source.stream_keys(shape, wanted, BUCKETS)
+
+    with target.orphans(open_keys, buckets, BUCKETS, shape) as search:
+        _require_share(spec, target, request, search)
+        deleted = sum(_delete_page(source, search, keys) for keys in search.pages(PAGE))
+    return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun)
+
+
+def _require_share(spec: PipelineSpec, target: Target, request: RunRequest, search: OrphanSearch) -> None:
+    if request.allow_mass_delete or not search.total:
+        return
+    total = target.count()
+    if total > SMALL_TARGET and search.total > total * spec.max_delete_share:
+        raise MassDeleteError(spec.id, orphans=search.total, total=total, share=spec.max_delete_share)
+
+
+def _delete_page(source: Source, search: OrphanSearch, keys: Sequence[tuple[str | None, ...]]) -> int:
+    there = source.present(keys)
+    gone = [key for key in keys if key not in there]
+    return search.delete(gone) if gone else 0
