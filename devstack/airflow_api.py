@@ -68,7 +68,7 @@ class AirflowApi:
             if missing:
                 time.sleep(0.5)
 
-    def set_paused(self, dag_id: str, paused: bool) -> None:
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
         """Switches a DAG off or on."""
         self._read(self._http.patch(_path("dags", dag_id), json={"is_paused": paused}))
 
@@ -80,10 +80,7 @@ class AirflowApi:
     def runs(self, dag_id: str) -> list[DagRun]:
         """Returns the latest 100 runs of a DAG, newest first."""
         found = self._get(_path("dags", dag_id, "dagRuns"), limit="100", order_by="-run_after")["dag_runs"]
-        return [
-            DagRun(dag_id, run["dag_run_id"], run["state"], datetime.fromisoformat(run["queued_at"] or run["run_after"]).astimezone(UTC))
-            for run in found
-        ]
+        return [DagRun(dag_id, run["dag_run_id"], run["state"], datetime.fromisoformat(run["queued_at"] or run["run_after"]).astimezone(UTC)) for run in found]
 
     def summary(self, run: DagRun) -> CycleSummary | None:
         """Returns what a run's `commit` task published; None for a quiet run, which has none."""

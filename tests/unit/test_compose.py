@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 from jsonschema import Draft202012Validator
+
+from devstack.cinema import SAKILA_TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -54,7 +57,8 @@ AIRFLOW_SERVICES = sorted({*AIRFLOW_PARTS, "airflow-init"})
 
 def binds() -> list[tuple[str, str]]:
     """Returns every (path of the checkout, path in the container) that is mounted."""
-    return sorted({(volume.split(":")[0], volume.split(":")[1]) for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith("./")})
+    volumes = [volume.split(":") for service in SERVICES.values() for volume in service.get("volumes", [])]
+    return sorted({(parts[0], parts[1]) for parts in volumes if parts[0].startswith("./")})
 
 
 def addresses() -> list[tuple[str, str]]:
@@ -125,16 +129,21 @@ def test_airflow_sees_dags_plugins_include_and_logs(name: str) -> None:
     """Every part of Airflow has the four folders, at the places that its settings name."""
     service = SERVICES[name]
     mounted = {volume.split(":")[0]: volume.split(":")[1] for volume in service["volumes"]}
-    assert mounted == {"./dags": "/opt/airflow/dags", "./plugins": "/opt/airflow/plugins", "./include": "/opt/airflow/include", "airflow-logs": "/opt/airflow/logs"}
+    assert mounted == {
+        "./dags": "/opt/airflow/dags",
+        "./plugins": "/opt/airflow/plugins",
+        "./include": "/opt/airflow/include",
+        "airflow-logs": "/opt/airflow/logs",
+    }
     assert service["environment"]["AIRFLOW__CORE__DAGS_FOLDER"] == mounted["./dags"]
     assert service["environment"]["AIRFLOW__CORE__PLUGINS_FOLDER"] == service["environment"]["PYTHONPATH"] == mounted["./plugins"]
 
 
 def test_host_ports_differ() -> None:
     """No two services ask for the same port of the machine, and each maps the port that its image listens on."""
-    ports = [(name, *map(int, port.split(":")[-2:])) for name, service in SERVICES.items() for port in service.get("ports", [])]
-    assert len({host for _, host, _ in ports}) == len(ports)
-    assert {name: inside for name, _, inside in ports} == {name: PORTS[name] for name, _, _ in ports}
+    ports = [(name, port.split(":")[-2:]) for name, service in SERVICES.items() for port in service.get("ports", [])]
+    assert len({outside for _, (outside, _) in ports}) == len(ports)
+    assert {name: int(inside) for name, (_, inside) in ports} == {name: PORTS[name] for name, _ in ports}
 
 
 @pytest.mark.parametrize(("where", "url"), addresses(), ids=[where for where, _ in addresses()])
@@ -144,7 +153,7 @@ def test_addresses_name_services(where: str, url: str) -> None:
     assert PORTS[parts.hostname or ""] == parts.port, where
     given = SERVICES[parts.hostname or ""].get("environment", {})
     if "POSTGRES_DB" in given:
-        logins = {given["POSTGRES_USER"]: given["POSTGRES_PASSWORD"]} | ({"reader": given["SOURCE_READER_PASSWORD"]} if "SOURCE_READER_PASSWORD" in given else {})
+        logins = {given["POSTGRES_USER"]: given["POSTGRES_PASSWORD"], "reader": given.get("SOURCE_READER_PASSWORD")}
         assert parts.path == f"/{given['POSTGRES_DB']}"
         assert logins[parts.username or ""] == parts.password
     if parts.hostname == "redis":
@@ -196,15 +205,11 @@ def test_image_is_built_from_what_is_there() -> None:
 
 def test_fernet_key_of_the_example_works() -> None:
     """The key in .env.example has the form that Airflow needs, so a first try starts."""
-    from cryptography.fernet import Fernet
-
     assert Fernet(ENV["AIRFLOW_FERNET_KEY"]).decrypt(Fernet(ENV["AIRFLOW_FERNET_KEY"]).encrypt(b"secret")) == b"secret"
 
 
 def test_source_container_loads_every_file() -> None:
     """The script that fills the source copies the same tables as the embedded stack, from files that are there."""
-    from devstack.cinema import SAKILA_TABLES
-
     script = (ROOT / "devstack/sql/load_cinema.sh").read_text(encoding="utf-8")
     listed = re.search(r"for table in (.+); do", script)
     assert listed is not None
