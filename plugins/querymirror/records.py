@@ -207,12 +207,14 @@ class Extraction(Record):
     Attributes:
         batches: the work of the upsert tasks.
         streams: the state of each stream once this run is committed.
+        highs: highest cursor of each stream at this run's horizon.
         full: whether the batches hold the whole query.
         compared: whether source and target were compared by content.
     """
 
     batches: tuple[Batch, ...] = ()
     streams: dict[str, StreamState] = {}
+    highs: dict[str, str | None] = {}
     full: bool = False
     compared: bool = False
 

@@ -71,7 +71,7 @@ def _why_full(spec: PipelineSpec, state: PipelineState | None, request: RunReque
         return "the target is gone"
     if state.fingerprint != spec.fingerprint():
         return "the spec changed"
-    if state.target_identity.get("oid") != identity.get("oid"):
+    if state.target_identity.get("id") != identity.get("id"):
         return "the target is another one than before"
     return ""
 

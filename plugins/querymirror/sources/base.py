@@ -68,11 +68,15 @@ class Source(Protocol):
         ...
 
     def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
-        """Yields the orphan keys of some buckets as COPY text, cut anywhere; no buckets = all of them."""
+        """Yields the orphan keys of some buckets, cut anywhere: COPY text, for `ndjson` shapes a JSON string a line; no buckets = all."""
         ...
 
-    def documents(self, shape: Shape, buckets: Sequence[int] = ()) -> Iterator[tuple[str, bytes]]:
+    def documents(self, shape: Shape) -> Iterator[tuple[str, bytes]]:
         """Yields (id, document) of the whole query from one snapshot."""
+        ...
+
+    def clock(self) -> int:
+        """Returns the source's time in microseconds, the scale of the versions that readings carry."""
         ...
 
     def close(self) -> None:

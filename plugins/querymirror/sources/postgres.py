@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from querymirror.connections import Address
+from querymirror.digest import document_checksums
 from querymirror.errors import SchemaError
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, connect_async, translated
@@ -214,6 +215,8 @@ class PostgresReader:
 
     def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
         """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
+        if shape.format == "ndjson" and content:
+            return document_checksums(self.documents(shape), bucket_count)
         with translated(self._address.conn_id):
             selection = queries.Selection(self._columns, shape)
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
@@ -288,18 +291,25 @@ class PostgresReader:
     async def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
         """Yields the orphan keys of some buckets as COPY text, cut anywhere; no buckets = all of them."""
         selection = queries.Selection(self._keys_columns if self._spec.keys_sql else self._columns, shape)
-        names = sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
+        documents = shape.format == "ndjson"
+        names = selection.document_id_json() if documents else sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
+        options = queries.NDJSON_OPTIONS if documents else {"format": "text"}
         condition = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
         query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), condition)
         with translated(self._address.conn_id):
             conn = await connect_async(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
             try:
-                async for data in copy_out(conn, query.as_string(None), format="text"):
+                async for data in copy_out(conn, query.as_string(None), **options):
                     yield data
             finally:
                 await conn.close(timeout=5)
 
-    def documents(self, shape: Shape, buckets: Sequence[int] = ()) -> Iterator[tuple[str, bytes]]:
+    def clock(self) -> int:
+        """Returns the source's time in microseconds, the scale of the versions that readings carry."""
+        with translated(self._address.conn_id):
+            return int(self._value(sql.SQL("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text")) or 0)
+
+    def documents(self, shape: Shape) -> Iterator[tuple[str, bytes]]:
         """Yields (id, document) of the whole query from one snapshot."""
         selection = queries.Selection(self._columns, shape)
         query = sql.SQL("SELECT {}, {} FROM {}").format(selection.document_id(), selection.document(), queries.subselect(self._query))

@@ -97,7 +97,9 @@ class Selection:
         return sql.SQL(", ").join(self.wire(w.name) for w in self._shape.columns)
 
     def key_hash(self, names: Sequence[str]) -> sql.Composed:
-        """Returns the hash of a key as the target stores it."""
+        """Returns the hash of a key as the target stores it; of documents, the hash of their id (see `digest.id_hash`)."""
+        if self._shape.format == "ndjson":
+            return sql.SQL("('x' || substr(md5({}), 1, 16))::bit(64)::bigint").format(self.document_id())
         types = {w.name: w.compared_as for w in self._shape.columns}
         return row_hash([key_expr(cast_to(n, self._types[n], types[n]), types[n]) for n in names])
 
@@ -114,6 +116,10 @@ class Selection:
         """Returns a document's id: the key's text, for several columns a JSON array of them."""
         texts = [sql.SQL("{}::text").format(column(name)) for name in self._shape.key]
         return texts[0] if len(texts) == 1 else sql.SQL("json_build_array({})::text").format(sql.SQL(", ").join(texts))
+
+    def document_id_json(self) -> sql.Composed:
+        """Returns a document's id as one line of JSON."""
+        return sql.SQL("to_json({})::text").format(self.document_id())
 
     def document(self) -> sql.Composed:
         """Returns the document as one line of JSON; raw line breaks in JSON stand between tokens only."""

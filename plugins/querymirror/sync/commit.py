@@ -32,7 +32,7 @@ def commit(
         PipelineState(
             fingerprint=spec.fingerprint(),
             target_identity=target.identity() or {},
-            probe=detection.probe,
+            probe=detection.probe.model_copy(update={"cursors": extraction.highs}),
             streams=extraction.streams,
             compared_at=compared_at,
             last=summary,

@@ -24,21 +24,21 @@ def extract(
         return Extraction(batches=_numbered(_window_batches(spec, source, {"main": request.window})), streams=state.streams if state else {})
     full = detection.full or ensured.refill or ensured.empty
     before = {} if full or state is None else dict(state.streams)
-    streams, bounded = _advance(spec, source, before, full=full)
+    streams, highs, bounded = _advance(spec, source, before, full=full)
     if full:
         batches: Iterable[Batch] = [Batch(number=0, kind="range", window=w, direct=ensured.empty) for w in source.cut_ranges(spec.batch_size)]
     elif detection.compare or not bounded:
         batches = _comparison_batches(source, target)
     else:
         batches = _window_batches(spec, source, {name: _window(spec, source, name, stream) for name, stream in before.items()})
-    return Extraction(batches=_numbered(batches), streams=streams, full=full, compared=full or detection.compare or not bounded)
+    return Extraction(batches=_numbered(batches), streams=streams, highs=highs, full=full, compared=full or detection.compare or not bounded)
 
 
-def _advance(spec: PipelineSpec, source: Source, before: dict[str, StreamState], *, full: bool) -> tuple[dict[str, StreamState], bool]:
-    """Returns the streams' state after this run, and whether each has a bound to start from."""
+def _advance(spec: PipelineSpec, source: Source, before: dict[str, StreamState], *, full: bool) -> tuple[dict[str, StreamState], dict[str, str | None], bool]:
+    """Returns the streams' state after this run, the highest cursors, and whether each has a bound to start from."""
     names = [*(["main"] if spec.source.cursor_column else []), *(c.name for c in spec.source.changes if spec.source.cursor_column)]
     if not names:
-        return {}, False
+        return {}, {}, False
     pending = {t for stream in before.values() for t in stream.open}
     left_of_before = set(source.still_open(sorted(pending))) if pending else set()
     horizon = source.horizon()
@@ -49,7 +49,7 @@ def _advance(spec: PipelineSpec, source: Source, before: dict[str, StreamState],
         old = before.get(name, StreamState())
         new = advance(old, name, horizon, still_open_before=bool(set(old.open) & left_of_before), open_now=open_now)
         after[name] = new.model_copy(update={"origin": origins.get(name)})
-    return after, all(name in before and before[name].low is not None for name in names)
+    return after, horizon.highs, all(name in before and before[name].low is not None for name in names)
 
 
 def _window(spec: PipelineSpec, source: Source, name: str, stream: StreamState) -> Window:

@@ -55,6 +55,7 @@ def _require_share(spec: PipelineSpec, target: Target, request: RunRequest, sear
 
 
 def _delete_page(source: Source, search: OrphanSearch, keys: Sequence[tuple[str | None, ...]]) -> int:
+    version = source.clock()
     there = source.present(keys)
     gone = [key for key in keys if key not in there]
-    return search.delete(gone) if gone else 0
+    return search.delete(gone, version) if gone else 0

@@ -10,4 +10,4 @@ from querymirror.targets.base import Target
 def upsert(source: Source, target: Target, batch: Batch, request: RunRequest) -> BatchResult:
     """Streams a batch; the source is read only once the target is ready to take it."""
     shape = target.shape(source.describe())
-    return target.upsert(lambda: source.stream(batch, shape), batch, request, shape)
+    return target.upsert(lambda: source.stream(batch, shape), batch, request, shape, clock=source.clock)

@@ -12,7 +12,7 @@ OpenStream = Callable[[], AsyncIterator[bytes]]
 """Starts reading a batch: called once the target is ready, so that a later write never holds an older reading."""
 
 OpenKeys = Callable[[Sequence[int]], AsyncIterator[bytes]]
-"""Starts reading the source's orphan keys of some buckets, as COPY text."""
+"""Starts reading the source's orphan keys of some buckets, see `Source.stream_keys`."""
 
 
 class OrphanSearch(Protocol):
@@ -24,8 +24,8 @@ class OrphanSearch(Protocol):
         """Yields the candidates' keys."""
         ...
 
-    def delete(self, keys: Sequence[Key]) -> int:
-        """Deletes rows by orphan key, hard or soft; returns how many went."""
+    def delete(self, keys: Sequence[Key], version: int) -> int:
+        """Deletes rows by orphan key, hard or soft; `version` is the source's clock before they were found missing."""
         ...
 
 
@@ -44,8 +44,8 @@ class Target(Protocol):
         """Returns the form in which it takes the query's rows."""
         ...
 
-    def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape) -> BatchResult:
-        """Inserts or replaces a batch's rows; repeating it changes nothing."""
+    def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape, *, clock: Callable[[], int]) -> BatchResult:
+        """Inserts or replaces a batch's rows; repeating it changes nothing. `clock` asks the source for its time."""
         ...
 
     def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:

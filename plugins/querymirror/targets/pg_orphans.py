@@ -30,7 +30,7 @@ class TableOrphanSearch:
             page = sql.SQL("SELECT * FROM {} ORDER BY ctid OFFSET {} LIMIT {}").format(self._candidates, sql.Literal(offset), sql.Literal(size))
             yield [tuple(row) for row in self._runner.run(self._conn.fetch(page.as_string(None)))]
 
-    def delete(self, keys: Sequence[Key]) -> int:
+    def delete(self, keys: Sequence[Key], version: int) -> int:  # noqa: ARG002 - tables have no versions
         """Deletes rows by orphan key, hard or soft; returns how many went."""
         status = self._runner.run(self._conn.execute(self._statements.remove(keys).as_string(None)))
         return int(status.split()[-1])

@@ -52,7 +52,7 @@ class Statements:
         """Returns the statement that writes the staged rows that differ, and no others.
 
         `numbered` takes the rows whose number lies between the bounds `{low}` and `{high}` that the caller fills in.
-        Images are compared (`*<>`), which tells apart what `=` does not (1.0 and 1.00, citext) and needs no equality operator (json).
+        Images are compared (`record_image_ne`), which tells apart what `=` does not (1.0 and 1.00, citext) and needs no equality operator (json).
         """
         names = sql.SQL(", ").join(sql.Identifier(w.target) for w in self.shape.columns)
         values = sql.SQL(", ").join(self._stored(w) for w in self.shape.columns)
@@ -69,7 +69,7 @@ class Statements:
         if compared:
             mine = sql.SQL(", ").join(_cast(sql.Identifier("s", w.target), w.type, w.compared_as) for w in compared)
             theirs = sql.SQL(", ").join(self.stored_value(w) for w in compared)
-            tests.append(sql.SQL("ROW({}) *<> ROW({})").format(mine, theirs))
+            tests.append(sql.SQL("record_image_ne(ROW({}), ROW({}))").format(mine, theirs))
         if self._soft:
             tests.append(sql.SQL("{} IS NOT NULL").format(sql.Identifier("t", DELETED_AT)))
         return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false")

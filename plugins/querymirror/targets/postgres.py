@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -58,7 +58,7 @@ class PostgresTable:
             self._conn.execute("SELECT pg_stat_force_next_flush()")
             probe = read_counters(self._conn, [oid])
             # A read-only look must not raise, and a table that vanished meanwhile is no table.
-            return {"epoch": probe.epoch, **probe.tables[0].model_dump(mode="json", exclude={"relkind"})} if probe.tables else None
+            return {"id": oid, "epoch": probe.epoch, **probe.tables[0].model_dump(mode="json", exclude={"relkind", "oid"})} if probe.tables else None
 
     def ensure(self, columns: Sequence[Column]) -> Ensured:
         """Creates or adapts schema, table and columns."""
@@ -90,7 +90,7 @@ class PostgresTable:
         soft = self._spec.delete_missing == "soft" and DELETED_AT in own
         return Statements(self._table.identifier, own, shape, keys=[names[k] for k in shape.key], soft=soft)
 
-    def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape) -> BatchResult:
+    def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape, *, clock: Callable[[], int]) -> BatchResult:
         """Inserts or replaces a batch's rows, those that differ only, in one transaction."""
         with translated(self._address.conn_id):
             load = Load(
@@ -110,7 +110,7 @@ class PostgresTable:
                     raise
                 # Straight COPY stops at the first row that is there already (an earlier attempt's) or that the table refuses.
                 staged = load.batch.model_copy(update={"direct": False})
-                return self.upsert(open_stream, staged, request, shape)
+                return self.upsert(open_stream, staged, request, shape, clock=clock)
 
     async def _load(self, load: Load, open_stream: OpenStream) -> BatchResult:
         conn = await connect_async(self._address, read_only=False, statement_timeout=STATEMENT_TIMEOUT)
