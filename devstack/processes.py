@@ -17,6 +17,9 @@ from devstack.errors import DevstackError
 # Set in every process of a stack and inherited by what it starts: orphans are found by it.
 MARK = "QUERYMIRROR_STACK"
 
+# Kept because a Popen object warns when it goes before its process, which here is meant to happen.
+_started: list[subprocess.Popen[bytes]] = []
+
 
 @dataclass(frozen=True)
 class Daemon:
@@ -63,6 +66,7 @@ class Daemon:
             child = subprocess.Popen(
                 command, env=dict(environ), cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+        _started.append(child)
         self.pid_file.write_text(json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()}))
 
     def wait(self, ready: Callable[[], bool], *, timeout: float, poll: float = 0.1) -> None:
