@@ -1,0 +1,51 @@
+"""commit: the state moves, last of all, and the pipelines that follow this one are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, AssetAlias
+
+from querymirror.operators.base import DETECT, ENSURE, EXTRACT, EXTRACTION_KEY, ORPHANS, UPSERT, PipelineOperator
+from querymirror.records import BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def pipeline_asset(pipeline: str) -> Asset:
+    """Returns the asset that stands for a pipeline's target; it has an event each time rows of the target changed."""
+    return Asset(name=f"querymirror://{pipeline}", uri=f"querymirror://{pipeline}", group="querymirror")
+
+
+def pipeline_alias(pipeline: str) -> AssetAlias:
+    """Returns the outlet of `commit`; an alias, because a plain outlet has an event for every success, rows or not."""
+    return AssetAlias(name=f"querymirror:{pipeline}", group="querymirror")
+
+
+class CommitOperator(PipelineOperator):
+    """Writes the state after everything it vouches for is in the target."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Returns `CycleSummary` as JSON."""
+        with self.step(context) as step:
+            state, summary = step.cycle.commit(
+                step.store.read(self.pipeline),
+                step.request,
+                detection=step.pull(DETECT, Detection),
+                ensured=step.pull(ENSURE, Ensured),
+                extraction=step.pull(EXTRACT, Extraction, EXTRACTION_KEY),
+                results=step.pull_all(UPSERT, BatchResult),
+                orphans=step.pull(ORPHANS, OrphanResult),
+            )
+            if state is not None:
+                step.store.write(self.pipeline, state)
+        self._publish(context, summary)
+        return summary.to_json()
+
+    def _publish(self, context: Context, summary: CycleSummary) -> None:
+        counts = {name: getattr(summary, name) for name in ("read", "upserted", "unchanged", "deleted", "rejected")}
+        self.log.info("%s: %s in %.2f s", self.pipeline, ", ".join(f"{name} {count}" for name, count in counts.items()), summary.seconds)
+        if summary.upserted or summary.deleted:
+            alias = pipeline_alias(self.pipeline)
+            context["outlet_events"][alias].add(pipeline_asset(self.pipeline), extra={"run_id": summary.run_id, **counts})

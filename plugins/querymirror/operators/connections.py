@@ -1,0 +1,87 @@
+"""Airflow connections, through the providers' hooks, as the addresses that the core knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from querymirror.connections import Address
+from querymirror.errors import TransientError
+from querymirror.spec.pipeline import PipelineSpec
+
+
+def source_address(spec: PipelineSpec) -> Address:
+    """Returns where the source is.
+
+    Raises:
+        TransientError: the connection can't be had now.
+    """
+    return _address(spec.source.conn_id, "postgres")
+
+
+def target_address(spec: PipelineSpec) -> Address:
+    """Returns where the target is.
+
+    Raises:
+        TransientError: the connection can't be had now.
+    """
+    return _address(spec.target.conn_id, spec.target.type)
+
+
+async def addresses(spec: PipelineSpec) -> tuple[Address, Address]:
+    """Returns source and target without blocking the triggerer's event loop.
+
+    Raises:
+        TransientError: a connection can't be had now.
+    """
+    found = []
+    for conn_id in (spec.source.conn_id, spec.target.conn_id):
+        try:
+            found.append(from_connection(await BaseHook.aget_connection(conn_id)))
+        except AirflowNotFoundException as err:
+            raise _unknown(conn_id) from err
+    return found[0], found[1]
+
+
+def from_connection(connection: Any) -> Address:
+    """Returns an Airflow connection as an address.
+
+    Args:
+        connection: of `airflow.sdk` or of `airflow.models`; both have the same fields.
+    """
+    return Address(
+        conn_id=connection.conn_id,
+        conn_type=connection.conn_type or "",
+        host=connection.host or "localhost",
+        port=connection.port,
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+        extra=connection.extra_dejson,
+    )
+
+
+def _address(conn_id: str, kind: str) -> Address:
+    try:
+        return from_connection(_hook(kind).get_connection(conn_id))
+    except AirflowNotFoundException as err:
+        raise _unknown(conn_id) from err
+
+
+def _hook(kind: str) -> type[BaseHook]:
+    # here and not at the top: the dag-processor builds DAGs from this package and needs no provider for it
+    if kind == "elasticsearch":
+        from airflow.providers.elasticsearch.hooks.elasticsearch import ElasticsearchSQLHook
+
+        return ElasticsearchSQLHook
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    return PostgresHook
+
+
+def _unknown(conn_id: str) -> TransientError:
+    # Airflow says "not defined" also when its api-server did not answer, so this may pass
+    message = f"connection {conn_id!r} is not defined, or Airflow could not be asked."
+    return TransientError(message, fix=f"Add it under Admin > Connections or set AIRFLOW_CONN_{conn_id.upper()}.")

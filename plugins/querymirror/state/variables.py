@@ -1,0 +1,138 @@
+"""States in Airflow Variables: one a pipeline, named `querymirror:<pipeline>`, readable JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from querymirror.errors import TerminalError, TransientError
+from querymirror.state.base import KEY_PREFIX, PipelineState, state_key
+
+
+class VariableTexts(Protocol):
+    """Reads and writes Variables as text; differs by the process it is used in."""
+
+    def read(self, key: str) -> str | None:
+        """Returns the Variable's value, None where there is none."""
+        ...
+
+    def write(self, key: str, text: str, description: str) -> None:
+        """Replaces the value."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Removes the Variable."""
+        ...
+
+
+class ExecutionApiVariables:
+    """Variables as tasks and triggers reach them: through the api-server, never the database."""
+
+    def read(self, key: str) -> str | None:
+        """Returns the value; a server that can't be asked is an error, not an absent state.
+
+        Raises:
+            TransientError: the Variable is there, or may be, and could not be read.
+        """
+        from airflow.sdk import Variable
+        from airflow.sdk.exceptions import AirflowRuntimeError
+
+        text = Variable.get(key, default=None)
+        if text is not None:
+            return str(text)
+        # Variable.get answers "not found" for any failed request; a state taken for absent would fill the target anew
+        try:
+            known = key in set(Variable.keys(prefix=key))
+        except AirflowRuntimeError as err:
+            message = f"Airflow could not say whether the Variable {key!r} exists ({err})."
+            raise TransientError(message, fix="Nothing was read or written; the task is tried again.") from err
+        if known:
+            message = f"the Variable {key!r} exists and could not be read."
+            raise TransientError(message, fix="Nothing was read or written; the task is tried again.")
+        return None
+
+    def write(self, key: str, text: str, description: str) -> None:
+        """Replaces the value; one row, so the write is atomic."""
+        from airflow.sdk import Variable
+
+        Variable.set(key, text, description=description)
+
+    def delete(self, key: str) -> None:
+        """Removes the Variable."""
+        from airflow.sdk import Variable
+
+        Variable.delete(key)
+
+
+class MetadataVariables:
+    """Variables as the command line and the api-server reach them: in Airflow's metadata database."""
+
+    def read(self, key: str) -> str | None:
+        """Returns the value, None where there is none."""
+        from airflow.models import Variable
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            row = session.scalar(select(Variable).where(Variable.key == key))
+            return None if row is None else row.get_val()
+
+    def write(self, key: str, text: str, description: str) -> None:
+        """Replaces the value; one row, so the write is atomic."""
+        from airflow.models import Variable
+
+        Variable.set(key, text, description=description)
+
+    def delete(self, key: str) -> None:
+        """Removes the Variable."""
+        from airflow.models import Variable
+
+        Variable.delete(key)
+
+
+class VariableStateStore:
+    """Keeps states in Airflow Variables; works in tasks, in the triggerer, and in a process beside Airflow.
+
+    Args:
+        texts: how Variables are reached; found out from the process when left out.
+    """
+
+    def __init__(self, texts: VariableTexts | None = None) -> None:
+        self._texts = texts or (ExecutionApiVariables() if _under_supervisor() else MetadataVariables())
+
+    def read(self, pipeline_id: str) -> PipelineState | None:
+        """Returns the committed state, None where there is none.
+
+        Raises:
+            TerminalError: the Variable holds something else than a state.
+        """
+        key = state_key(pipeline_id)
+        text = self._texts.read(key)
+        if text is None:
+            return None
+        try:
+            return PipelineState.model_validate_json(text)
+        except ValidationError as err:
+            problem = err.errors(include_url=False, include_input=False)[0]
+            message = f"the Variable {key!r} does not hold a state ({problem['msg']})."
+            raise TerminalError(message, where=pipeline_id, fix="Put back what it held, or delete it to fill the target anew.") from err
+
+    def write(self, pipeline_id: str, state: PipelineState) -> None:
+        """Replaces the state; atomic."""
+        text = json.dumps(state.to_json(), indent=1)
+        self._texts.write(state_key(pipeline_id), text, f"What querymirror committed last for {pipeline_id}. Delete it to start over.")
+
+    def delete(self, pipeline_id: str) -> None:
+        """Forgets the state; the next run starts over."""
+        self._texts.delete(state_key(pipeline_id))
+
+
+def _under_supervisor() -> bool:
+    # the same question airflow.models.Variable asks: does a supervisor answer for this process?
+    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
+
+
+__all__ = ["KEY_PREFIX", "ExecutionApiVariables", "MetadataVariables", "VariableStateStore", "VariableTexts"]

@@ -1,0 +1,76 @@
+"""Asks the source, in the triggerer, whether a run has anything to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+
+from querymirror.connections import Address
+from querymirror.errors import PipelineError, TransientError
+from querymirror.operators.base import PIN_KEY, Deployed, deployed, open_deployed
+from querymirror.operators.connections import addresses
+from querymirror.operators.request import run_request
+from querymirror.records import Detection, RunRequest
+from querymirror.state.variables import VariableStateStore
+
+Value = TypeVar("Value")
+
+# threads of our own: asyncio's default pool has cores + 4, and a source that hangs would take them from other triggers
+_THREADS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="querymirror")
+
+
+class SourceChangedTrigger(BaseTrigger):
+    """Runs `detect` once and ends the task: skipped (quiet), success (changed), or handed to a worker to fail there.
+
+    Args:
+        pipeline: its id; spec and settings are read from the triggerer's include folder.
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Returns what Airflow needs to make this trigger again."""
+        return f"{type(self).__module__}.{type(self).__name__}", {"pipeline": self.pipeline}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yields the one event that ends or resumes the task."""
+        try:
+            found, detection = await self._detect()
+        except PipelineError as err:
+            self.log.warning("%s: %s: %s", self.pipeline, type(err).__name__, err)
+            yield TriggerEvent({"error": str(err), "transient": isinstance(err, TransientError)})
+            return
+        for reason in detection.reasons:
+            self.log.info("%s: %s", self.pipeline, reason)
+        if detection.changed:
+            yield TaskSuccessEvent(xcoms={"return_value": detection.to_json(), PIN_KEY: found.pin()})
+            return
+        self.log.info("%s: nothing moved since the last commit.", self.pipeline)
+        yield TaskSkippedEvent()
+
+    async def _detect(self) -> tuple[Deployed, Detection]:
+        request = run_request(self._context())
+        found = await _in_thread(lambda: deployed(self.pipeline))
+        source, target = await addresses(found.spec)
+        return found, await _in_thread(lambda: _ask(found, source, target, request))
+
+    def _context(self) -> Any:
+        # Airflow gives a trigger that starts a task the same task instance, run and params that a worker would have
+        instance: Any = self.task_instance
+        return instance.get_template_context()
+
+
+def _ask(found: Deployed, source: Address, target: Address, request: RunRequest) -> Detection:
+    state = VariableStateStore().read(found.spec.id)
+    with open_deployed(found, source=source, target=target) as cycle:
+        return cycle.detect(state, request)
+
+
+async def _in_thread(work: Callable[[], Value]) -> Value:
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
