@@ -141,12 +141,12 @@ def session_members(session: int) -> list[psutil.Process]:
     return found
 
 
-def marked(root: Path) -> list[psutil.Process]:
-    """Returns the processes that belong to a stack, also those whose parent is gone."""
+def marked(root: Path, part: str) -> list[psutil.Process]:
+    """Returns the processes that belong to a part of a stack, also those whose parent is gone."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(root.resolve()):
+            if process.pid != os.getpid() and process.environ().get(MARK) == _mark(root, part):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -166,8 +166,12 @@ def kill_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> N
         raise DevstackError("stack", f"processes {', '.join(left)} survived being killed.")
 
 
-def clean_environ(root: Path) -> dict[str, str]:
-    """Returns this process's environment, marked as the stack's, without what would slow down or mislead its parts."""
-    dropped = {"PYTHONDONTWRITEBYTECODE", "JAVA_TOOL_OPTIONS", "JAVA_HOME", "CLASSPATH"}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return kept | {MARK: str(root.resolve())}
+def clean_environ(root: Path, part: str) -> dict[str, str]:
+    """Returns this process's environment, marked as a part of the stack, without what would slow down or mislead it."""
+    dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "JAVA_TOOL_OPTIONS", "JAVA_HOME", "CLASSPATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped and not name.startswith("AIRFLOW_")}
+    return kept | {MARK: _mark(root, part)}
+
+
+def _mark(root: Path, part: str) -> str:
+    return f"{root.resolve()}#{part}"
