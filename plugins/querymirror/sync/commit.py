@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from querymirror.records import BatchResult, CycleSummary, Detection, Extraction, OrphanResult, RunRequest
+from querymirror.sources.base import Source
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.state.base import PipelineState
 from querymirror.targets.base import Target
@@ -13,6 +14,7 @@ from querymirror.targets.base import Target
 
 def commit(
     spec: PipelineSpec,
+    source: Source,
     target: Target,
     state: PipelineState | None,
     request: RunRequest,
@@ -23,7 +25,7 @@ def commit(
     orphans: OrphanResult,
 ) -> tuple[PipelineState | None, CycleSummary]:
     """Returns the state to write (None: a window run, whose state must not move) and the run's summary."""
-    target.finish()
+    target.finish(source.describe())
     summary = _summary(spec, state, request, detection=detection, extraction=extraction, results=results, orphans=orphans)
     if request.window is not None:
         return None, summary

@@ -78,7 +78,7 @@ class Cycle:
     ) -> tuple[PipelineState | None, CycleSummary]:
         """Returns the state to write, None where it must not move, and the summary."""
         return committing.commit(
-            self.spec, self.target, state, request, detection=detection, extraction=extraction, results=results, orphans=orphans
+            self.spec, self.source, self.target, state, request, detection=detection, extraction=extraction, results=results, orphans=orphans
         )
 
 

@@ -60,7 +60,7 @@ class Target(Protocol):
         """Counts the live rows."""
         ...
 
-    def finish(self) -> None:
+    def finish(self, columns: Sequence[Column]) -> None:
         """Makes what was written visible to readers; the last step before the state moves."""
         ...
 

@@ -147,7 +147,7 @@ class PostgresTable:
             row = self._conn.execute(sql.SQL("SELECT count(*) FROM {} WHERE {}").format(self._table.identifier, live)).fetchone()
             return int(row[0]) if row else 0
 
-    def finish(self) -> None:
+    def finish(self, columns: Sequence[Column]) -> None:
         """Nothing to do: what was committed is visible."""
 
     def rejects(self) -> list[Reject]:

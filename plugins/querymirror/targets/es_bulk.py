@@ -1,0 +1,151 @@
+"""Sends a stream of action and document lines as `_bulk` bodies, and looks at the result of every document.
+
+Bodies of about 5 MB, two in flight, were the fastest in the measurements; larger ones are slower and fill the heap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from querymirror.errors import TransientError
+from querymirror.records import Reject
+from querymirror.targets.es_client import Client
+
+BODY_BYTES = 5_000_000
+IN_FLIGHT = 2
+ATTEMPTS = 6  # of a body that the cluster pushes back with 429; 0.25 s doubled each time
+MAX_REJECTS = 10_000
+_CONFLICT, _BUSY, _OK = 409, 429, 300
+
+
+async def bodies(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cuts a stream of line pairs into bodies, each of whole pairs."""
+    buffer = bytearray()
+    async for data in stream:
+        buffer += data
+        if len(buffer) < BODY_BYTES:
+            continue
+        end = buffer.rfind(b"\n")
+        if buffer.count(b"\n") % 2:
+            end = buffer.rfind(b"\n", 0, end)
+        if end > 0:
+            yield bytes(buffer[: end + 1])
+            del buffer[: end + 1]
+    if buffer:
+        yield bytes(buffer)
+
+
+@dataclass
+class BulkLoad:
+    """One batch on its way into one index.
+
+    Attributes:
+        index: the physical index.
+        compare: whether documents are compared with those that are there before they are sent (cheaper than writing them again).
+        clock: the source's time in microseconds.
+        run_id: for dead letters.
+    """
+
+    client: Client
+    index: str
+    compare: bool
+    clock: Callable[[], int]
+    run_id: str
+    counts: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+
+    async def run(self, stream: AsyncIterator[bytes]) -> None:
+        """Sends everything; returns when every document's result is known."""
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            async for body in bodies(stream):
+                if len(tasks) >= IN_FLIGHT:
+                    done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
+                tasks.add(asyncio.create_task(asyncio.to_thread(self._send, body)))
+            for task in tasks:
+                await task
+        finally:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _send(self, body: bytes) -> None:
+        lines = body.split(b"\n")
+        pairs = list(zip(lines[0::2], lines[1::2], strict=False))
+        self.counts["read"] += len(pairs)
+        if self.compare:
+            pairs = self._without_equal(pairs)
+        self._write(pairs)
+
+    def _without_equal(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        ids = [orjson.loads(action)["index"]["_id"] for action, _ in pairs]
+        found = self.client.call("POST", f"/{self.index}/_mget", {"ids": ids}, params={"filter_path": "docs._source,docs.found"})
+        there = found.get("docs", [])
+        changed = [
+            pair for pair, doc in zip(pairs, there, strict=True) if not doc.get("found") or doc.get("_source") != orjson.loads(pair[1])
+        ]
+        self.counts["unchanged"] += len(pairs) - len(changed)
+        return changed
+
+    def _write(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        for attempt in range(ATTEMPTS):
+            if not pairs:
+                return
+            if attempt:
+                _wait(attempt)
+            results = self.client.bulk(self.index, b"".join(b"%b\n%b\n" % pair for pair in pairs))
+            busy, conflicts = [], []
+            for pair, result in zip(pairs, results, strict=True):
+                if result["status"] == _BUSY:
+                    busy.append(pair)
+                elif result["status"] == _CONFLICT:
+                    conflicts.append(pair)
+                else:
+                    self._count(pair, result)
+            pairs = busy + self._after_conflict(conflicts)
+        message = f"{self.index}: Elasticsearch pushed {len(pairs)} document(s) back {ATTEMPTS} times (429)."
+        raise TransientError(message, fix="It is overloaded; the next attempt sends them again.")
+
+    def _count(self, pair: tuple[bytes, bytes], result: dict[str, Any]) -> None:
+        if result["status"] < _OK:
+            self.counts["upserted"] += 1
+            return
+        error = result.get("error", {})
+        reason = ": ".join(part for part in (error.get("reason"), error.get("caused_by", {}).get("reason")) if part) or str(result)
+        document_id = orjson.loads(pair[0])["index"]["_id"]
+        self.rejects.append(Reject(key=document_id, row=pair[1].decode(), reason=reason, run_id=self.run_id))
+        if len(self.rejects) > MAX_REJECTS:
+            message = f"{self.index}: more than {MAX_REJECTS} documents of one batch were refused; the last: {reason}."
+            raise TransientError(message, fix="The mapping does not fit the query.")
+
+    def _after_conflict(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """A document that was read later is there already, and stays; unless it claims to come from the source's future.
+
+        Then the source's clock went back (another server took over), and the document is written over its claim.
+        """
+        if not pairs:
+            return []
+        ids = [orjson.loads(action)["index"]["_id"] for action, _ in pairs]
+        found = self.client.call("POST", f"/{self.index}/_mget", {"ids": ids}, params={"_source": "false"})
+        now = self.clock()
+        again = []
+        for (action, document), there in zip(pairs, found["docs"], strict=True):
+            if there.get("_version", 0) > now:
+                head = orjson.loads(action)
+                head["index"]["version"] = there["_version"]
+                again.append((orjson.dumps(head), document))
+            else:
+                self.counts["unchanged"] += 1
+        return again
+
+
+def _wait(attempt: int) -> None:
+    time.sleep(0.25 * 2 ** (attempt - 1) * (0.75 + random.random() / 2))  # noqa: S311 - spreads retries, no secret

@@ -1,0 +1,89 @@
+"""A session with Elasticsearch: requests, errors, and the `_bulk` bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+import orjson
+
+from querymirror.connections import Address
+from querymirror.errors import PipelineError, TerminalError, TransientError
+
+REQUEST_TIMEOUT = 120  # seconds
+_PASSING = {408, 429, 502, 503, 504}
+_JSON = {"accept": "application/json", "content-type": "application/json"}
+_NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+
+class Client:
+    """Requests to one cluster, all through the official client's transport.
+
+    Args:
+        address: the cluster; `extra` may hold `ca_certs`, `verify_certs`, `api_key`.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._where = address.conn_id
+        secure = address.schema == "https" or bool(address.extra.get("use_ssl"))
+        options: dict[str, Any] = {name: address.extra[name] for name in ("ca_certs", "verify_certs", "api_key") if name in address.extra}
+        if address.login and "api_key" not in options:
+            options["basic_auth"] = (address.login, address.password or "")
+        host = f"{'https' if secure else 'http'}://{address.host}:{address.port or 9200}"
+        self._client = elasticsearch.Elasticsearch(host, request_timeout=REQUEST_TIMEOUT, max_retries=0, **options)
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Sends a request and returns the JSON answer; with `missing_ok`, None for a 404."""
+        data = None if body is None else orjson.dumps(body)
+        try:
+            with self.translated():
+                return self._perform(method, path, data, params, _JSON)
+        except TerminalError as err:
+            if missing_ok and isinstance(err.__cause__, elasticsearch.NotFoundError):
+                return None
+            raise
+
+    def bulk(self, index: str, body: bytes) -> list[dict[str, Any]]:
+        """Sends one `_bulk` body and returns the result of each of its documents."""
+        filters = "items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+        with self.translated():
+            # An index that vanished must not come back with a mapping of Elasticsearch's own guess.
+            answer = self._perform("POST", f"/{index}/_bulk", body, {"filter_path": filters}, _NDJSON)
+        return [next(iter(item.values())) for item in answer.get("items", [])]
+
+    def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+        response = self._client.perform_request(method, path, params=dict(params or {}), headers=dict(headers), body=data)
+        return response.body
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turns the client's errors into ours."""
+        try:
+            yield
+        except PipelineError:
+            raise
+        except elasticsearch.ApiError as err:
+            kind = TransientError if err.meta.status in _PASSING else TerminalError
+            raise kind(f"HTTP {err.meta.status}: {_reason(err.body)}.", where=self._where) from err
+        except (elastic_transport.ConnectionError, elastic_transport.ConnectionTimeout) as err:
+            fix = "Is Elasticsearch up and reachable from this worker?"
+            raise TransientError(f"{type(err).__name__}: {err.message}.", where=self._where, fix=fix) from err
+        except elastic_transport.TransportError as err:
+            raise TerminalError(f"{type(err).__name__}: {err.message}.", where=self._where) from err
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+
+def _reason(body: Any) -> str:  # noqa: ANN401 - JSON
+    error = body.get("error") if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        causes: Sequence[Any] = error.get("root_cause") or [error]
+        return "; ".join(str(c.get("reason") or c.get("type")) for c in causes)
+    return str(error)

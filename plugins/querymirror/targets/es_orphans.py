@@ -1,0 +1,56 @@
+"""Orphans of an index: ids that the source did not return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from querymirror.errors import TransientError
+from querymirror.records import Key
+from querymirror.targets.es_client import Client
+from querymirror.targets.es_mapping import DELETED_AT
+
+_CONFLICT, _NOT_FOUND, _OK = 409, 404, 300
+
+
+class IndexOrphanSearch:
+    """Candidates held in memory, by key; only those of buckets that differed are here."""
+
+    def __init__(self, client: Client, index: str, ids: Mapping[Key, str], *, soft: bool) -> None:
+        self._client, self._index, self._ids, self._soft = client, index, dict(ids), soft
+        self.total = len(self._ids)
+
+    def pages(self, size: int) -> Iterator[list[Key]]:
+        """Yields the candidates' keys."""
+        keys = list(self._ids)
+        for start in range(0, len(keys), size):
+            yield keys[start : start + size]
+
+    def delete(self, keys: Sequence[Key], version: int) -> int:
+        """Deletes or marks documents; one that was written by a later reading stays."""
+        ids = [self._ids[key] for key in keys]
+        lines = self._marks(ids, version) if self._soft else [{"delete": _head(i, version)} for i in ids]
+        if not lines:
+            return 0
+        results = self._client.bulk(self._index, b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        failed = [r for r in results if r["status"] >= _OK and r["status"] not in {_CONFLICT, _NOT_FOUND}]
+        if failed:
+            message = f"{self._index}: {len(failed)} deletes failed, the first with {failed[0]}."
+            raise TransientError(message, fix="The next cycle finds them again.")
+        return sum(r["status"] < _OK for r in results)
+
+    def _marks(self, ids: Sequence[str], version: int) -> list[dict[str, Any]]:
+        found = self._client.call("POST", f"/{self._index}/_mget", {"ids": list(ids)})["docs"]
+        now = datetime.now(UTC).isoformat()
+        lines: list[dict[str, Any]] = []
+        for doc in found:
+            if doc.get("found"):
+                lines += [{"index": _head(doc["_id"], version)}, {**doc["_source"], DELETED_AT: now}]
+        return lines
+
+
+def _head(document_id: str, version: int) -> dict[str, Any]:
+    return {"_id": document_id, "version": version, "version_type": "external_gte"}
