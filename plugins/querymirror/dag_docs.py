@@ -51,7 +51,14 @@ def describe_pipeline(spec: PipelineSpec, include: Path) -> str:
 def describe_broken(pipeline: str, error: SpecError, include: Path) -> str:
     """Returns the Markdown of the DAG that stands for a spec that can't be used."""
     problems = "\n".join(f"- {_inline(str(problem))}" for problem in error.problems)
-    return "\n\n".join([f"## {pipeline} can't run: its spec is wrong", problems, "Correct the file; this DAG turns into the pipeline by itself.", _spec_text(pipeline, include)])
+    return "\n\n".join(
+        [
+            f"## {pipeline} can't run: its spec is wrong",
+            problems,
+            "Correct the file; this DAG turns into the pipeline by itself.",
+            _spec_text(pipeline, include),
+        ]
+    )
 
 
 def spec_file(pipeline: str, include: Path) -> Path | None:

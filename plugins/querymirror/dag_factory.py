@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, BaseOperator, Context, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk.bases.timetable import BaseTimetable
 from airflow.sdk.exceptions import AirflowFailException
 
 from querymirror.dag_docs import describe_broken, describe_pipeline
@@ -95,11 +96,11 @@ class BrokenSpecOperator(BaseOperator):
 
     ui_color = "#fde0dc"
 
-    def __init__(self, *, message: str, **kwargs: Any) -> None:
+    def __init__(self, *, message: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
         super().__init__(**kwargs)
         self.message = message
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002  Airflow passes it
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow passes it
         """Fails, without a retry."""
         raise AirflowFailException(self.message)
 
@@ -114,7 +115,7 @@ def _load_one(pipeline: str, include: Path) -> tuple[dict[str, PipelineSpec], di
 def _build_or_explain(spec: PipelineSpec, include: Path) -> DAG:
     try:
         return build_dag(spec, include)
-    except Exception as err:  # noqa: BLE001  Airflow's own checks raise what they like; one spec must not take the others away
+    except Exception as err:  # noqa: BLE001 - Airflow's own checks raise what they like; one spec must not take the others away
         file = f"{include.name}/jobs/{spec.id}.yaml"
         problem = Problem(file, 0, "", f"Airflow refuses a DAG of it ({type(err).__name__}: {err}).", "Correct the field it names.")
         return build_broken_dag(spec.id, SpecError([problem]), include)
@@ -143,7 +144,7 @@ def _task_args(spec: PipelineSpec) -> dict[str, Any]:
     }
 
 
-def _schedule(spec: PipelineSpec) -> Any:
+def _schedule(spec: PipelineSpec) -> BaseTimetable | AssetAny | None:
     timetable = CronDataIntervalTimetable(spec.schedule, timezone="UTC") if spec.schedule else None
     if not spec.after:
         return timetable

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import BaseOperator
 
 from querymirror.errors import TerminalError
+from querymirror.operators.connections import source_address, target_address
 from querymirror.operators.request import run_request
 from querymirror.records import Record, RunRequest
 from querymirror.spec.loader import default_include, find_spec, load_settings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from querymirror.connections import Address
-    from querymirror.runtime import Cycle
+    from querymirror.sync.cycle import Cycle
 
 DETECT, ENSURE, EXTRACT, UPSERT, ORPHANS, COMMIT = "detect_changes", "ensure_target", "extract", "upsert", "delete_orphans", "commit"
 EXTRACTION_KEY = "extraction"
@@ -66,8 +67,7 @@ def deployed(pipeline: str) -> Deployed:
 
 def open_deployed(found: Deployed, *, source: Address, target: Address) -> Cycle:
     """Returns the cycle of a spec, not yet entered."""
-    # here and not at the top: the dag-processor imports this module for every parse and never opens a cycle
-    from querymirror.runtime import open_cycle
+    from querymirror.runtime import open_cycle  # noqa: PLC0415 - the dag-processor imports this module for every parse and never opens a cycle
 
     return open_cycle(found.spec, source=source, target=target, settings=found.settings)
 
@@ -81,7 +81,7 @@ class PipelineOperator(BaseOperator):
 
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
         super().__init__(**kwargs)
         self.pipeline = pipeline
 
@@ -92,8 +92,6 @@ class PipelineOperator(BaseOperator):
         Raises:
             TerminalError: the spec is not the one that `detect_changes` began this run with.
         """
-        from querymirror.operators.connections import source_address, target_address
-
         found = deployed(self.pipeline)
         request = run_request(context)
         _check_pin(found, _pull(context, DETECT, PIN_KEY))
@@ -139,12 +137,12 @@ class Step:
         return [record.from_json(decoded(value)) for value in found if value is not None]
 
 
-def decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Returns an XCom's value; those that a trigger pushed arrive as JSON text."""
     return json.loads(value) if isinstance(value, str) and value[:1] in {"{", "[", '"'} else value
 
 
-def _pull(context: Mapping[str, Any], task_id: str, key: str) -> Any:
+def _pull(context: Mapping[str, Any], task_id: str, key: str) -> Any:  # noqa: ANN401 - any JSON
     return decoded(context["ti"].xcom_pull(task_ids=task_id, key=key))
 
 

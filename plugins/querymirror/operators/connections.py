@@ -45,7 +45,7 @@ async def addresses(spec: PipelineSpec) -> tuple[Address, Address]:
     return found[0], found[1]
 
 
-def from_connection(connection: Any) -> Address:
+def from_connection(connection: Any) -> Address:  # noqa: ANN401 - two classes of Airflow with the same fields
     """Returns an Airflow connection as an address.
 
     Args:
@@ -71,12 +71,11 @@ def _address(conn_id: str, kind: str) -> Address:
 
 
 def _hook(kind: str) -> type[BaseHook]:
-    # here and not at the top: the dag-processor builds DAGs from this package and needs no provider for it
     if kind == "elasticsearch":
-        from airflow.providers.elasticsearch.hooks.elasticsearch import ElasticsearchSQLHook
+        from airflow.providers.elasticsearch.hooks.elasticsearch import ElasticsearchSQLHook  # noqa: PLC0415 - as below
 
         return ElasticsearchSQLHook
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from airflow.providers.postgres.hooks.postgres import PostgresHook  # noqa: PLC0415 - the dag-processor imports this module and needs no provider
 
     return PostgresHook
 

@@ -25,7 +25,7 @@ class DetectChangesOperator(PipelineOperator):
 
     start_from_trigger = True
 
-    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
         super().__init__(pipeline=pipeline, **kwargs)
         self.start_trigger_args = StartTriggerArgs(trigger_cls=TRIGGER, trigger_kwargs={"pipeline": pipeline}, next_method="execute_complete")
 
@@ -41,7 +41,7 @@ class DetectChangesOperator(PipelineOperator):
         context["ti"].xcom_push(key=PIN_KEY, value=step.deployed.pin())
         return detection.to_json()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002  Airflow passes it by name
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow passes it by name
         """Raises what went wrong in the triggerer.
 
         Raises:

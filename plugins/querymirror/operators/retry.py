@@ -26,7 +26,7 @@ class PipelineRetryPolicy(RetryPolicy):
     def __init__(self, *, retries: int, delay: float) -> None:
         self.retries, self.delay = retries, delay
 
-    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None) -> RetryDecision:  # noqa: ARG002  the base class names it
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None) -> RetryDecision:  # noqa: ARG002 - the base class names it
         """Returns whether, and after how long, the task is tried again."""
         if isinstance(exception, PipelineError) and not isinstance(exception, TransientError):
             return RetryDecision.fail(reason=f"{type(exception).__name__}: a retry would give the same answer")

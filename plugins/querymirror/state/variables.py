@@ -6,10 +6,14 @@ import json
 import sys
 from typing import Protocol
 
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowRuntimeError
 from pydantic import ValidationError
 
 from querymirror.errors import TerminalError, TransientError
-from querymirror.state.base import KEY_PREFIX, PipelineState, state_key
+from querymirror.state.base import PipelineState, state_key
+
+TRY_AGAIN = "Nothing was read or written; the task is tried again."
 
 
 class VariableTexts(Protocol):
@@ -20,11 +24,11 @@ class VariableTexts(Protocol):
         ...
 
     def write(self, key: str, text: str, description: str) -> None:
-        """Replaces the value."""
+        """Replaces the value; atomic."""
         ...
 
     def delete(self, key: str) -> None:
-        """Removes the Variable."""
+        """Removes the Variable; nothing where there is none."""
         ...
 
 
@@ -37,9 +41,6 @@ class ExecutionApiVariables:
         Raises:
             TransientError: the Variable is there, or may be, and could not be read.
         """
-        from airflow.sdk import Variable
-        from airflow.sdk.exceptions import AirflowRuntimeError
-
         text = Variable.get(key, default=None)
         if text is not None:
             return str(text)
@@ -48,48 +49,18 @@ class ExecutionApiVariables:
             known = key in set(Variable.keys(prefix=key))
         except AirflowRuntimeError as err:
             message = f"Airflow could not say whether the Variable {key!r} exists ({err})."
-            raise TransientError(message, fix="Nothing was read or written; the task is tried again.") from err
+            raise TransientError(message, fix=TRY_AGAIN) from err
         if known:
             message = f"the Variable {key!r} exists and could not be read."
-            raise TransientError(message, fix="Nothing was read or written; the task is tried again.")
+            raise TransientError(message, fix=TRY_AGAIN)
         return None
 
     def write(self, key: str, text: str, description: str) -> None:
         """Replaces the value; one row, so the write is atomic."""
-        from airflow.sdk import Variable
-
         Variable.set(key, text, description=description)
 
     def delete(self, key: str) -> None:
-        """Removes the Variable."""
-        from airflow.sdk import Variable
-
-        Variable.delete(key)
-
-
-class MetadataVariables:
-    """Variables as the command line and the api-server reach them: in Airflow's metadata database."""
-
-    def read(self, key: str) -> str | None:
-        """Returns the value, None where there is none."""
-        from airflow.models import Variable
-        from airflow.utils.session import create_session
-        from sqlalchemy import select
-
-        with create_session() as session:
-            row = session.scalar(select(Variable).where(Variable.key == key))
-            return None if row is None else row.get_val()
-
-    def write(self, key: str, text: str, description: str) -> None:
-        """Replaces the value; one row, so the write is atomic."""
-        from airflow.models import Variable
-
-        Variable.set(key, text, description=description)
-
-    def delete(self, key: str) -> None:
-        """Removes the Variable."""
-        from airflow.models import Variable
-
+        """Removes the Variable; nothing where there is none."""
         Variable.delete(key)
 
 
@@ -101,7 +72,7 @@ class VariableStateStore:
     """
 
     def __init__(self, texts: VariableTexts | None = None) -> None:
-        self._texts = texts or (ExecutionApiVariables() if _under_supervisor() else MetadataVariables())
+        self._texts = texts or variables_of_this_process()
 
     def read(self, pipeline_id: str) -> PipelineState | None:
         """Returns the committed state, None where there is none.
@@ -130,9 +101,11 @@ class VariableStateStore:
         self._texts.delete(state_key(pipeline_id))
 
 
-def _under_supervisor() -> bool:
-    # the same question airflow.models.Variable asks: does a supervisor answer for this process?
-    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
+def variables_of_this_process() -> VariableTexts:
+    """Returns the way to Variables that this process may use: the api-server under a supervisor, else the database."""
+    # the same question that airflow.models.Variable asks
+    if hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS"):
+        return ExecutionApiVariables()
+    from querymirror.state.metadata_variables import MetadataVariables  # noqa: PLC0415 - tasks have no use for the database layer
 
-
-__all__ = ["KEY_PREFIX", "ExecutionApiVariables", "MetadataVariables", "VariableStateStore", "VariableTexts"]
+    return MetadataVariables()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ class SourceChangedTrigger(BaseTrigger):
     """
 
     def __init__(self, pipeline: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.pipeline = pipeline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -44,7 +44,7 @@ class SourceChangedTrigger(BaseTrigger):
             found, detection = await self._detect()
         except PipelineError as err:
             self.log.warning("%s: %s: %s", self.pipeline, type(err).__name__, err)
-            yield TriggerEvent({"error": str(err), "transient": isinstance(err, TransientError)})
+            yield TriggerEvent({"error": str(err), "transient": isinstance(err, TransientError)})  # type: ignore[no-untyped-call]
             return
         for reason in detection.reasons:
             self.log.info("%s: %s", self.pipeline, reason)
@@ -60,10 +60,11 @@ class SourceChangedTrigger(BaseTrigger):
         source, target = await addresses(found.spec)
         return found, await _in_thread(lambda: _ask(found, source, target, request))
 
-    def _context(self) -> Any:
+    def _context(self) -> Mapping[str, Any]:
         # Airflow gives a trigger that starts a task the same task instance, run and params that a worker would have
         instance: Any = self.task_instance
-        return instance.get_template_context()
+        context: Mapping[str, Any] = instance.get_template_context()
+        return context
 
 
 def _ask(found: Deployed, source: Address, target: Address, request: RunRequest) -> Detection:
