@@ -20,11 +20,12 @@ CONNECTIONS = {"source_conn_id": "source", "target_conn_id": "target"}
 _OWN = {"id", "source", "target", "key_columns", "keys_sql", "description"}
 DEFAULTABLE = tuple(sorted([*CONNECTIONS, *(name for name in PipelineSpec.model_fields if name not in _OWN)]))
 
-_PROBE: dict[str, Any] = {
+PROBE: dict[str, Any] = {
     "id": "x",
     "source": {"conn_id": "x", "query": {"text": "x"}, "primary_key": ["x"]},
     "target": {"type": "postgres", "conn_id": "x", "table": "x"},
 }
+"""A spec of nothing, for the model to look at fields that stand alone."""
 
 
 def load_settings(include: Path) -> Settings:
@@ -81,7 +82,7 @@ def _check_defaults(defaults: object, problems: Problems) -> None:
         else:
             known[name] = value
     try:
-        PipelineSpec.model_validate_json(json.dumps(_PROBE | known), strict=True)
+        PipelineSpec.model_validate_json(json.dumps(PROBE | known), strict=True)
     except ValidationError as err:
         add_model_problems(err, problems, below=("defaults",))
 

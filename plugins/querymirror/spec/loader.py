@@ -13,13 +13,14 @@ from pydantic import ValidationError
 
 from querymirror.errors import SpecError
 from querymirror.spec import checks
-from querymirror.spec.defaults import load_settings, read_document, tell_repeated, with_defaults
-from querymirror.spec.model_problems import NOT_WRITTEN, add_model_problems
+from querymirror.spec.defaults import PROBE, load_settings, read_document, tell_repeated, with_defaults
+from querymirror.spec.model_problems import add_model_problems
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, fail, listed, shown, suggestion
 from querymirror.spec.references import References
 from querymirror.spec.settings import Settings
 from querymirror.spec.together import add_problems, check_together
+from querymirror.spec.upper_form import UpperForm, is_upper_form
 
 __all__ = ["Loaded", "default_include", "find_spec", "load_all", "load_settings", "load_spec", "spec_files"]
 
@@ -140,10 +141,15 @@ class _Reading:
         self._references = References(include, problems)
 
     def read(self, name: str, written: dict[str, Any]) -> PipelineSpec | None:
-        self._refuse_not_written(written)
-        data = with_defaults(written, self._settings)
-        self._check(data)
-        return self._validated(name, data)
+        if is_upper_form(written):
+            data = with_defaults(UpperForm(written, self._settings, self._references, self._problems).read(), self._settings)
+            self._check_common(data)
+            data = PROBE | data  # after a problem the model still looks at the other fields
+        else:
+            self._refuse_not_written(written)
+            data = with_defaults(written, self._settings)
+            self._check(data)
+        return self._validated(data | {"id": name})
 
     def _refuse_not_written(self, data: dict[str, Any]) -> None:
         """Refuses fields that the model has and a spec doesn't write."""
@@ -153,14 +159,21 @@ class _Reading:
                 fix = "Remove it; the file's name is the id." if path == ("id",) else "Remove it, or write the spec in the second form (docs/spec.md)."
                 self._problems.add(path, "the field is not written in a spec of this form.", fix)
 
+    def _check_common(self, data: dict[str, Any]) -> None:
+        """Checks what both forms have."""
+        checks.check_lists(data, self._problems)
+        checks.check_schedules(data, self._problems)
+        checks.check_target(data, self._settings, self._problems)
+        if data.get("transform") is not None:
+            self._references.transform(("transform",), data["transform"])
+
     def _check(self, data: dict[str, Any]) -> None:
         problems, references = self._problems, self._references
         for part in ("source", "target"):
             if isinstance(data.get(part), dict):
                 data[part] = dict(data[part])
         source, target = data.get("source"), data.get("target")
-        checks.check_lists(data, problems)
-        checks.check_schedules(data, problems)
+        self._check_common(data)
         columns = None
         if isinstance(source, dict):
             query = self._sql(source, "query", ("source", "query"))
@@ -172,9 +185,6 @@ class _Reading:
             self._sql(target, "create_sql", ("target", "create_sql"))
             if target.get("index_config") is not None:
                 target["index_config"] = references.index_config(("target", "index_config"), target["index_config"])
-        checks.check_target(data, self._settings, problems)
-        if data.get("transform") is not None:
-            references.transform(("transform",), data["transform"])
 
     def _sql(self, holder: dict[str, Any], name: str, path: tuple[str | int, ...]) -> Any:
         """Reads the SQL of a field, where there is one, and puts what the model takes in its place."""
@@ -202,10 +212,9 @@ class _Reading:
                 self._problems.add((*path, "name"), f"{name!r} is taken.", "Give each change a name of its own, other than main.")
             names.add(name)
 
-    def _validated(self, name: str, data: dict[str, Any]) -> PipelineSpec | None:
-        fields = {k: v for k, v in data.items() if k not in NOT_WRITTEN}
+    def _validated(self, data: dict[str, Any]) -> PipelineSpec | None:
         try:
-            return PipelineSpec.model_validate_json(json.dumps({**fields, "id": name}), strict=True)
+            return PipelineSpec.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as err:
             add_model_problems(err, self._problems)
             return None

@@ -11,6 +11,14 @@ from querymirror.errors import Problem, SpecError
 from querymirror.spec.yaml_lines import Document
 from querymirror.spec.yaml_lines import Path as FieldPath
 
+# Where a field of the first form stands in a spec of the second one.
+_SECOND_FORM: dict[FieldPath, FieldPath] = {
+    ("target", "table"): ("TARGET_TABLE",),
+    ("source", "query"): ("SELECT_SOURCE_SQL",),
+    ("source", "conn_id"): ("source_conn_id",),
+    ("target", "conn_id"): ("target_conn_id",),
+}
+
 
 def dotted(path: FieldPath) -> str:
     """Returns `source.changes[0].name` for ("source", "changes", 0, "name")."""
@@ -69,6 +77,9 @@ class Problems:
     def add(self, path: FieldPath, what: str, fix: str) -> None:
         """Adds a problem of a field; further ones of the same field from the model are left out."""
         self._silenced.add(path)
+        lines = self.document.lines
+        if path not in lines and _SECOND_FORM.get(path) in lines:
+            path = _SECOND_FORM[path]
         self.add_at(self.file, self.document.line(path), path, what, fix)
 
     def add_at(self, file: str, line: int, path: FieldPath, what: str, fix: str) -> None:  # noqa: PLR0913, PLR0917 - the fields of a Problem

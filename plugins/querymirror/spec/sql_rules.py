@@ -74,7 +74,7 @@ def main_select(statement: Statement) -> int | None:
     return None
 
 
-_AFTER_LIST = frozenset("from where group having window union intersect except order limit offset fetch for".split())
+AFTER_LIST = frozenset("from where group having window union intersect except order limit offset fetch for".split())
 
 
 def select_items(statement: Statement, position: int) -> list[list[Token]]:
@@ -85,7 +85,7 @@ def select_items(statement: Statement, position: int) -> list[list[Token]]:
     for before, token in zip(tokens[position:], tokens[position + 1 :], strict=False):
         if token.depth < depth or (token.depth == depth and token.text == ")" and not _opens(items[-1])):
             break
-        if token.depth == depth and token.word in _AFTER_LIST and before.word != "as" and before.text != ".":
+        if token.depth == depth and token.word in AFTER_LIST and before.word != "as" and before.text != ".":
             break
         if token.depth == depth and token.text == ",":
             items.append([])
