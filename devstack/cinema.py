@@ -9,6 +9,7 @@ from psycopg import sql
 
 HERE = Path(__file__).resolve().parent
 SAKILA_TABLES = ("actor", "category", "film", "film_actor", "film_category", "inventory", "customer", "rental")
+MOST_RATINGS = 99  # a film; rentals are numbered by film * 100
 CINEMA_TABLES = (
     "content.film_work",
     "content.person",
@@ -58,8 +59,8 @@ def scale(conninfo: str, films: int, *, ratings_per_film: int = 4) -> dict[str, 
     Raises:
         ValueError: `films` or `ratings_per_film` is out of range.
     """
-    if films < 1 or not 0 <= ratings_per_film <= 99:
-        message = f"films={films} must be at least 1 and ratings_per_film={ratings_per_film} between 0 and 99."
+    if films < 1 or not 0 <= ratings_per_film <= MOST_RATINGS:
+        message = f"films={films} must be at least 1 and ratings_per_film={ratings_per_film} between 0 and {MOST_RATINGS}."
         raise ValueError(message)
     with psycopg.connect(conninfo) as conn:
         conn.execute(

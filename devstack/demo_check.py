@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 PAGE = 1000
+LAST_BITS = 1e-9  # a mean computed another way may end in other bits; nothing else may differ
 Documents = dict[str, dict[str, Any]]
 
 FILM_DIM = """
@@ -74,8 +75,7 @@ def _compare(pipeline: str, wanted: dict[Any, Any], found: dict[Any, Any], same:
 
 
 def _close(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
-    # A mean computed another way may end in another last bit; nothing else may differ.
-    return all(a == b or (isinstance(a, float) and isinstance(b, float) and abs(a - b) < 1e-9) for a, b in zip(left, right, strict=True))
+    return all(a == b or (isinstance(a, float) and isinstance(b, float) and abs(a - b) < LAST_BITS) for a, b in zip(left, right, strict=True))
 
 
 def _filled(document: dict[str, Any]) -> dict[str, Any]:

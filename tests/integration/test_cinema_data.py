@@ -61,7 +61,7 @@ def empty(postgres_server: PostgresServer) -> Iterator[str]:
     yield from new_database(postgres_server)
 
 
-def one(conninfo: str, query: str, *values: object) -> Any:
+def one(conninfo: str, query: str, *values: object) -> object:
     """Returns the only value of a query."""
     with psycopg.connect(conninfo) as conn:
         row = conn.execute(query.encode(), values or None).fetchone()
@@ -230,6 +230,6 @@ def test_the_containers_script_loads_the_same(postgres_server: PostgresServer, l
         "SOURCE_READER_PASSWORD": "secret",
         "CINEMA_HOME": str(ROOT / "devstack"),
     }
-    done = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert fingerprint(empty) == fingerprint(loaded)

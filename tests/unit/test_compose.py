@@ -30,7 +30,7 @@ def read_env() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def interpolate(value: Any, env: dict[str, str]) -> Any:
+def interpolate(value: Any, env: dict[str, str]) -> Any:  # noqa: ANN401  YAML holds what it likes
     """Fills in variables as docker compose does."""
     if isinstance(value, dict):
         return {key: interpolate(item, env) for key, item in value.items()}
