@@ -11,9 +11,9 @@ import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
@@ -23,12 +23,12 @@ from devstack.airflow_settings import settings
 from devstack.errors import DevstackError
 from devstack.ports import known_ports, port_for
 from devstack.postgres import PostgresServer
-from devstack.processes import Daemon, clean_environ, kill_all, marked, session_of
+from devstack.processes import Daemon, clean_environ
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 # As the health endpoint names them.
-_HEALTH = {"metadatabase", "scheduler", "dag_processor", "triggerer"}
+_HEALTH = ("metadatabase", "scheduler", "dag-processor", "triggerer")
 _PORTS = {"api": "airflow", "worker-log": "airflow-worker-log", "trigger-log": "airflow-trigger-log"}
 _START_TIMEOUT = 180  # seconds; 15 on an idle machine
 _STOP_GRACE = 15.0  # seconds for a component to end by itself
@@ -66,24 +66,32 @@ class AirflowServer:
         """Returns whether all components live."""
         return all(self.daemon(name).is_running() for name in COMPONENTS)
 
-    def health(self) -> dict[str, str]:
-        """Returns the status of each component as its heartbeats tell; empty where the API doesn't answer."""
+    def health(self, *, since: Mapping[str, datetime] | None = None) -> dict[str, str]:
+        """Returns the status of each component as its heartbeats tell; empty where the API doesn't answer.
+
+        Args:
+            since: by component; a heartbeat before that moment came from a process that is gone and says `stale`.
+        """
         try:
             with urllib.request.urlopen(f"{self.url}/api/v2/monitor/health", timeout=10) as reply:
-                found: dict[str, dict[str, Any]] = json.load(reply)
+                found: dict[str, dict[str, str | None]] = json.load(reply)
         except (urllib.error.URLError, TimeoutError, OSError, ValueError):
             return {}
-        return {name: str(part.get("status")) for name, part in found.items() if part}
+        status = {name.replace("_", "-"): str(part["status"]) for name, part in found.items() if part}
+        for name, moment in (since or {}).items():
+            beat = found.get(name.replace("-", "_"), {}).get(f"latest_{name.replace('-', '_')}_heartbeat")
+            if status.get(name) == "healthy" and beat and datetime.fromisoformat(beat) < moment:
+                status[name] = "stale"
+        return status
 
-    def is_healthy(self) -> bool:
-        """Returns whether the API answers and all components' heartbeats are fresh."""
-        health = self.health()
+    def is_healthy(self, *, since: Mapping[str, datetime] | None = None) -> bool:
+        """Returns whether the API answers and all components' heartbeats are fresh; `since` as for `health`."""
+        health = self.health(since=since)
         return all(health.get(name) == "healthy" for name in _HEALTH)
 
     def processes(self, component: str) -> list[psutil.Process]:
         """Returns a component's process and all below it; those of the scheduler are the workers and their tasks."""
-        main = self.daemon(component).process()
-        return [] if main is None else session_of(main)
+        return self.daemon(component).family()
 
     def start(self) -> None:
         """Starts the components that don't run and waits until all are healthy.
@@ -91,33 +99,37 @@ class AirflowServer:
         Raises:
             DevstackError: one does not come up.
         """
+        launched: dict[str, datetime] = {}
         for name in COMPONENTS:
             if not self.daemon(name).is_running():
+                launched[name] = datetime.now(UTC)
                 self._launch(name)
-        self.wait_healthy()
+        self.wait_healthy(since=launched)
 
-    def wait_healthy(self, *, timeout: float = _START_TIMEOUT) -> None:
-        """Waits until all components are healthy; `timeout` in seconds.
+    def wait_healthy(self, *, since: Mapping[str, datetime] | None = None, timeout: float = _START_TIMEOUT) -> None:
+        """Waits until all components are healthy.
+
+        Args:
+            since: as for `health`.
+            timeout: seconds.
 
         Raises:
             DevstackError: one ended, or the time is over.
         """
         deadline = time.monotonic() + timeout
-        while not self.is_healthy():
+        while not self.is_healthy(since=since):
             dead = [name for name in COMPONENTS if not self.daemon(name).is_running()]
             if dead:
                 raise DevstackError(f"airflow {dead[0]}", "ended while Airflow started.", log=self.daemon(dead[0]).log)
             if time.monotonic() > deadline:
-                worst = self._unhealthy()
-                raise DevstackError(f"airflow {worst}", f"is not healthy after {timeout:.0f} seconds ({self.health()}).", log=self.daemon(worst).log)
+                health = self.health(since=since)
+                worst = next((name for name in COMPONENTS if health.get(name, "healthy") != "healthy"), COMPONENTS[0])
+                raise DevstackError(f"airflow {worst}", f"is not healthy after {timeout:.0f} seconds ({health}).", log=self.daemon(worst).log)
             time.sleep(0.3)
 
     def stop(self) -> None:
-        """Ends all components in order, with every worker and task."""
-        with ThreadPoolExecutor(len(COMPONENTS)) as pool:
-            list(pool.map(lambda name: self.daemon(name).stop(grace=_STOP_GRACE), COMPONENTS))
-        # Workers whose scheduler was killed alone live on in no one's session.
-        kill_all(marked(self.root, "airflow"))
+        """Ends all components, with every worker and task, also those that a killed scheduler left behind."""
+        stop(self.root)
 
     def kill(self, component: str | None = None, *, family: bool = True) -> None:
         """Ends components at once (SIGKILL), as a crash would.
@@ -128,8 +140,6 @@ class AirflowServer:
         """
         for name in COMPONENTS if component is None else (component,):
             self.daemon(name).kill(family=family)
-        if component is None and family:
-            kill_all(marked(self.root, "airflow"))
 
     def restart(self, component: str | None = None) -> None:
         """Stops and starts one component or all of Airflow, and waits until all are healthy."""
@@ -149,15 +159,10 @@ class AirflowServer:
         return subprocess.run(command, check=False, env=self._environ(), cwd=self.root, capture_output=True, text=True, timeout=timeout)
 
     def _environ(self) -> dict[str, str]:
-        return clean_environ(self.root, "airflow") | dict(self.environ)
+        return clean_environ() | dict(self.environ)
 
     def _launch(self, component: str) -> None:
         self.daemon(component).start([sys.executable, "-m", "airflow", component], self._environ(), cwd=self.root)
-
-    def _unhealthy(self) -> str:
-        health = self.health()
-        late = [name for name in COMPONENTS if health.get(name.replace("-", "_"), "healthy") != "healthy"]
-        return late[0] if health and late else "api-server"
 
 
 def start(
@@ -203,13 +208,9 @@ def running(root: Path) -> AirflowServer | None:
 
 def stop(root: Path) -> bool:
     """Ends the Airflow of a stack, orphaned workers included; returns whether anything ran."""
-    server = running(root)
-    if server is not None:
-        server.stop()
-        return True
-    orphans = marked(root, "airflow")
-    kill_all(orphans)
-    return bool(orphans)
+    daemons = [Daemon(name, root.resolve() / "airflow") for name in COMPONENTS]
+    with ThreadPoolExecutor(len(daemons)) as pool:
+        return any(list(pool.map(lambda daemon: daemon.stop(grace=_STOP_GRACE), daemons)))
 
 
 def connection_uris(root: Path) -> dict[str, str]:

@@ -149,4 +149,4 @@ def _launch(server: ElasticsearchServer) -> None:
         str(server.port),
         str(port_for(server.root, "elasticsearch-transport")),
     ]
-    server.daemon.start(command, clean_environ(server.root, "elasticsearch"), cwd=home)
+    server.daemon.start(command, clean_environ(), cwd=home)

@@ -26,6 +26,7 @@ from psycopg import sql
 
 from devstack.errors import DevstackError
 from devstack.ports import HOST, accepts, known_ports, port_for
+from devstack.processes import kill_all
 from querymirror.connections import Address
 
 SUPERUSER = "postgres"
@@ -112,9 +113,7 @@ class PostgresServer:
         # The main process stops first, so that it starts no new children while they are listed.
         main.send_signal(signal.SIGSTOP)
         processes = [*main.children(recursive=True), main]
-        for process in processes:
-            process.kill()
-        psutil.wait_procs(processes, timeout=10)
+        kill_all(processes)
 
     def start(self) -> None:
         """Starts the server again on the same port and data.
