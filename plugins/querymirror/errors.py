@@ -2,6 +2,7 @@
 
 PipelineError
 ├── SpecError        fix the YAML (or the SQL it names); never retried
+├── SpecTextError    a piece of a spec's text can't be read; the loader makes a SpecError of it
 ├── TransientError   may pass by itself; Airflow retries
 ├── TerminalError    fail now; a retry gives the same answer
 │   ├── SchemaError      the target can't be adapted safely
@@ -60,6 +61,20 @@ class SpecError(PipelineError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(p) for p in problems))
+
+
+class SpecTextError(PipelineError):
+    """A piece of a spec's text can't be read, or breaks a rule; says where in that text.
+
+    Args:
+        at: 1-based line of a YAML text, 0 = all of it; offset of a character in a statement or a name.
+        what: what is wrong.
+        fix: what to do about it.
+    """
+
+    def __init__(self, at: int, what: str, fix: str = "") -> None:
+        self.at = at
+        super().__init__(what, fix=fix)
 
 
 class TransientError(PipelineError):

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from querymirror.errors import SpecTextError
 from querymirror.spec.cron import cron_problem
-from querymirror.spec.names import NameProblem, canonical_table, index_problem
+from querymirror.spec.names import canonical_table, index_problem
 from querymirror.spec.problems import Problems, listed, quoted, suggestion
 from querymirror.spec.references import References, Sql
 from querymirror.spec.settings import Settings
@@ -23,7 +24,7 @@ _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 _LISTS: tuple[Path, ...] = (("source", "primary_key"), ("target", "omit"), ("after",), ("tags",))
 
 
-def value_at(data: object, path: Path) -> Any:
+def value_at(data: object, path: Path) -> object:
     """Returns the value of a field, None where it isn't."""
     for part in path:
         if not isinstance(data, dict):
@@ -53,7 +54,8 @@ def check_schedules(data: dict[str, Any], problems: Problems) -> None:
         value = data.get(name)
         wrong = cron_problem(value) if isinstance(value, str) else None
         if wrong:
-            problems.add((name,), f"{quoted(value)} is not a cron expression: {wrong}.", "Write five fields such as '*/5 * * * *', or null to run by hand only.")
+            fix = "Write five fields such as '*/5 * * * *', or null to run by hand only."
+            problems.add((name,), f"{quoted(value)} is not a cron expression: {wrong}.", fix)
 
 
 def check_query(query: Sql | None, references: References) -> Sequence[str | None] | None:
@@ -70,7 +72,8 @@ def check_columns(data: dict[str, Any], columns: Sequence[str | None] | None, pr
     """Refuses names of columns that the query doesn't return, and an `omit` that takes a row's identity away."""
     keys, omit = value_at(data, ("source", "primary_key")), value_at(data, ("target", "omit"))
     named: list[tuple[Path, object]] = [(("source", "cursor_column"), value_at(data, ("source", "cursor_column")))]
-    for path, values in ((("source", "primary_key"), keys), (("target", "omit"), omit)):
+    lists: list[tuple[Path, object]] = [(("source", "primary_key"), keys), (("target", "omit"), omit)]
+    for path, values in lists:
         named += [((*path, i), v) for i, v in enumerate(values)] if isinstance(values, list) else []
     for path, name in named:
         if isinstance(name, str) and columns is not None and None not in columns and name not in columns:
@@ -90,8 +93,11 @@ def check_keys(keys: Sql | None, wanted: object, references: References) -> None
     for problem in wrong:
         references.tell(("keys_sql",), keys, problem)
     columns = output_columns(keys.statement)
-    if not wrong and columns is not None and None not in columns and isinstance(wanted, list) and sorted(map(str, wanted)) != sorted(map(str, columns)):
-        references.tell_field(("keys_sql",), f"it returns {listed(map(str, columns))}, and the key is {listed(map(str, wanted))}.", "Select exactly the columns of primary_key.")
+    if wrong or columns is None or None in columns or not isinstance(wanted, list):
+        return
+    if sorted(map(str, wanted)) != sorted(map(str, columns)):
+        what = f"it returns {listed(map(str, columns))}, and the key is {listed(map(str, wanted))}."
+        references.tell_field(("keys_sql",), what, "Select exactly the columns of primary_key.")
 
 
 def check_change(path: Path, change: Sql, key: object, references: References) -> None:
@@ -113,9 +119,9 @@ def check_target(data: dict[str, Any], settings: Settings, problems: Problems) -
     if isinstance(target.get("table"), str) and target.get("type") == "postgres":
         try:
             target["table"] = canonical_table(target["table"])
-        except NameProblem as err:
+        except SpecTextError as err:
             fix = 'Write schema.table, with capitals and spaces in quotes: analytics."Film Dim".'
-            problems.add(("target", "table"), f"{quoted(target['table'])} is not the name of a table: {err}.", fix)
+            problems.add(("target", "table"), f"{quoted(target['table'])} is not the name of a table: {err.what}.", fix)
             return
     if isinstance(target.get("index"), str) and target.get("type") == "elasticsearch":
         wrong = index_problem(target["index"])

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from querymirror.errors import SpecError
+from querymirror.errors import SpecError, SpecTextError
 from querymirror.spec.model_problems import add_model_problems
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, fail, listed, shown, suggestion
 from querymirror.spec.settings import Settings
-from querymirror.spec.yaml_lines import Document, YamlError, read_yaml
+from querymirror.spec.yaml_lines import Document, read_yaml
 
 SETTINGS_FILE = "settings.yaml"
 CONNECTIONS = {"source_conn_id": "source", "target_conn_id": "target"}
@@ -62,8 +62,8 @@ def read_document(file: Path, include: Path) -> Document:
         return read_yaml(file.read_bytes())
     except OSError as err:
         fail(name, 0, f"the file can't be read: {err.strerror or err}.", "Check that it exists, is a file and may be read.")
-    except YamlError as err:
-        fail(name, err.line, err.what, err.fix)
+    except SpecTextError as err:
+        fail(name, err.at, err.what, err.fix)
 
 
 def _check_defaults(defaults: object, problems: Problems) -> None:

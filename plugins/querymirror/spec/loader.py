@@ -17,7 +17,7 @@ from querymirror.spec.defaults import PROBE, load_settings, read_document, tell_
 from querymirror.spec.model_problems import add_model_problems
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, fail, listed, shown, suggestion
-from querymirror.spec.references import References
+from querymirror.spec.references import References, Sql
 from querymirror.spec.settings import Settings
 from querymirror.spec.together import add_problems, check_together
 from querymirror.spec.upper_form import UpperForm, is_upper_form
@@ -123,7 +123,8 @@ def load_spec(path: Path, include: Path, settings: Settings | None = None) -> Pi
     problems = Problems(shown(path, include), read_document(path, include))
     tell_repeated(problems)
     if not _ID.match(path.stem) or path.suffix not in ENDINGS:
-        problems.add_at(problems.file, 0, (), f"{path.name!r} can't name a pipeline.", "Use a letter, then letters, digits, '_', '-' and '.', and end it in .yaml.")
+        fix = "Use a letter, then letters, digits, '_', '-' and '.', and end it in .yaml."
+        problems.add_at(problems.file, 0, (), f"{path.name!r} can't name a pipeline.", fix)
     data = problems.document.value
     if not isinstance(data, dict):
         problems.add((), "a spec is a mapping of fields to values.", "Begin with `source:` and `target:`; docs/spec.md has examples.")
@@ -186,7 +187,7 @@ class _Reading:
             if target.get("index_config") is not None:
                 target["index_config"] = references.index_config(("target", "index_config"), target["index_config"])
 
-    def _sql(self, holder: dict[str, Any], name: str, path: tuple[str | int, ...]) -> Any:
+    def _sql(self, holder: dict[str, Any], name: str, path: tuple[str | int, ...]) -> Sql | None:
         """Reads the SQL of a field, where there is one, and puts what the model takes in its place."""
         if holder.get(name) is None:
             return None

@@ -13,7 +13,6 @@ from pydantic_core import ErrorDetails
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, listed, quoted, suggestion
 from querymirror.spec.settings import Settings
-from querymirror.spec.source import PostgresSource
 from querymirror.spec.target import ElasticsearchTarget, PostgresTarget
 from querymirror.spec.yaml_lines import Path
 
@@ -67,7 +66,7 @@ def fields_at(path: Path, loc: tuple[int | str, ...], root: type[BaseModel]) -> 
     return [] if model is None else [n for n in model.model_fields if n not in NOT_WRITTEN]
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
+def _model_of(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if typing.get_origin(annotation) in {tuple, list, typing.Union, types.UnionType}:

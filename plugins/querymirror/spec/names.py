@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 
-from querymirror.spec.sql_tokens import SqlProblem, Token, fold, tokenize
+from querymirror.errors import SpecTextError
+from querymirror.spec.sql_tokens import Token, fold, tokenize
 
 MAX_IDENTIFIER = 63  # bytes; PostgreSQL cuts longer ones silently
 MAX_INDEX = 255 - 32  # bytes; Elasticsearch takes 255, the indices behind the alias carry a suffix
 
 _PLAIN = re.compile(r"[^\W\dA-Z][^\WA-Z]*\Z")
 _FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
-
-
-class NameProblem(ValueError):
-    """A name that the server would not take; the message says why."""
 
 
 def split_table(text: str) -> tuple[str, str]:
@@ -24,26 +21,24 @@ def split_table(text: str) -> tuple[str, str]:
         (schema, table), as PostgreSQL stores them.
 
     Raises:
-        NameProblem: it isn't one or two identifiers.
+        SpecTextError: it isn't one or two identifiers.
     """
     try:
         tokens = tokenize(text)
-    except SqlProblem as err:
-        raise NameProblem(err.what.rstrip(".")) from err
+    except SpecTextError as err:
+        raise SpecTextError(err.at, err.what.rstrip(".")) from err
     parts = [_identifier(token) for token in tokens[::2]]
     if len(tokens) not in {1, 3} or any(t.text != "." for t in tokens[1::2]):
-        raise NameProblem("it is not schema.table")
+        raise SpecTextError(0, "it is not schema.table")
     return (parts[0], parts[1]) if len(parts) == 2 else ("public", parts[0])  # noqa: PLR2004 - schema and table
 
 
 def _identifier(token: Token) -> str:
     name = token.name
     if not name:
-        message = f"{token.text!r} is not an identifier"
-        raise NameProblem(message)
+        raise SpecTextError(token.start, f"{token.text!r} is not an identifier")
     if len(name.encode()) > MAX_IDENTIFIER:
-        message = f"{name!r} is longer than {MAX_IDENTIFIER} bytes"
-        raise NameProblem(message)
+        raise SpecTextError(token.start, f"{name!r} is longer than {MAX_IDENTIFIER} bytes")
     return name
 
 
@@ -58,7 +53,7 @@ def canonical_table(text: str) -> str:
     """Returns the one spelling of a table's name, `schema.table`.
 
     Raises:
-        NameProblem: see `split_table`.
+        SpecTextError: see `split_table`.
     """
     return ".".join(quote_identifier(part) for part in split_table(text))
 

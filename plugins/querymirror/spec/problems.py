@@ -82,7 +82,7 @@ class Problems:
             path = _SECOND_FORM[path]
         self.add_at(self.file, self.document.line(path), path, what, fix)
 
-    def add_at(self, file: str, line: int, path: FieldPath, what: str, fix: str) -> None:  # noqa: PLR0913, PLR0917 - the fields of a Problem
+    def add_at(self, file: str, line: int, path: FieldPath, what: str, fix: str) -> None:
         """Adds a problem at a place of its own, in a file that a field names for example."""
         problem = Problem(file=file, line=line, where=dotted(path), what=what, fix=fix)
         if problem not in self._found:

@@ -8,8 +8,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from querymirror.errors import SpecTextError
 from querymirror.spec.problems import Problems, listed, quoted, shown, suggestion
-from querymirror.spec.sql_tokens import SqlProblem, Statement
+from querymirror.spec.sql_tokens import Statement
 from querymirror.spec.yaml_lines import Path as FieldPath
 
 MAX_FILE_BYTES = 5_000_000
@@ -60,7 +61,7 @@ class References:
         block = self._problems.document.blocks.get(path)
         return self._statement(path, value, None, (self._problems.file, block) if block else None)
 
-    def tell(self, path: FieldPath, sql: Sql, problem: SqlProblem) -> None:
+    def tell(self, path: FieldPath, sql: Sql, problem: SpecTextError) -> None:
         """Tells what is wrong with a statement, at its own file and line."""
         self._tell(path, sql.place, sql.statement.text, problem)
 
@@ -68,18 +69,18 @@ class References:
         """Tells what is wrong with a field as a whole."""
         self._problems.add(path, what, fix)
 
-    def _tell(self, path: FieldPath, place: tuple[str, int] | None, text: str, problem: SqlProblem) -> None:
+    def _tell(self, path: FieldPath, place: tuple[str, int] | None, text: str, problem: SpecTextError) -> None:
         self._problems.silence(path)
         if place is None:
             self._problems.add(path, problem.what, problem.fix)
         else:
-            line = place[1] + text.count("\n", 0, problem.offset)
+            line = place[1] + text.count("\n", 0, problem.at)
             self._problems.add_at(place[0], line, path, problem.what, problem.fix)
 
     def _statement(self, path: FieldPath, text: str, name: str | None, place: tuple[str, int] | None) -> Sql | None:
         try:
             return Sql(Statement(text), name, place)
-        except SqlProblem as problem:
+        except SpecTextError as problem:
             self._tell(path, place, text, problem)
             return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import Field
+
 from querymirror.spec.base import SpecModel
 from querymirror.spec.target import PostgresTarget, Target
 
@@ -26,7 +28,7 @@ class Settings(SpecModel):
     """
 
     allowed_targets: tuple[AllowedTarget, ...] = ()
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Any] = Field(default_factory=dict)
 
     def allows(self, target: Target) -> bool:
         """Whether a pipeline may write this target."""

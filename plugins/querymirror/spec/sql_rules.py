@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from querymirror.spec.sql_tokens import SqlProblem, Statement, Token
+from querymirror.errors import SpecTextError
+from querymirror.spec.sql_tokens import Statement, Token
 
 _STARTS = ("select", "with", "values", "table")
 _WRITES = {"insert": "into", "delete": "from", "merge": "into"}
@@ -15,11 +16,11 @@ _LOCKS = ("update", "share", "no", "key")
 _BOUNDS = ("%(low)s", "%(high)s")
 
 
-def check_reads(statement: Statement) -> Iterator[SqlProblem]:
+def check_reads(statement: Statement) -> Iterator[SpecTextError]:
     """Yields what makes a statement anything but one reading query."""
     first = next((t for t in statement.tokens if t.text != "("), statement.tokens[0])
     if first.word not in _STARTS:
-        yield SqlProblem(first.start, f"the SQL begins with {first.text!r}.", f"Write a query that begins with {' or '.join(s.upper() for s in _STARTS)}.")
+        yield SpecTextError(first.start, f"the SQL begins with {first.text!r}.", f"Write a query that begins with {' or '.join(s.upper() for s in _STARTS)}.")
         return
     before = Token("mark", "", 0, 0)
     for token, after in zip(statement.tokens, [*statement.tokens[1:], Token("mark", "", 0, 0)], strict=True):
@@ -27,39 +28,39 @@ def check_reads(statement: Statement) -> Iterator[SqlProblem]:
         before = token
 
 
-def _check_token(before: Token, token: Token, after: Token) -> Iterator[SqlProblem]:
+def _check_token(before: Token, token: Token, after: Token) -> Iterator[SpecTextError]:
     word = token.word
     if word in _WRITES and after.word == _WRITES[word] and before.text in {"(", ")"}:
-        yield SqlProblem(token.start, f"the SQL writes: {word.upper()} {after.text.upper()}.", "Leave a query that only reads; the source is never written.")
+        yield SpecTextError(token.start, f"the SQL writes: {word.upper()} {after.text.upper()}.", "Leave a query that only reads; the source is never written.")
     elif word == "update" and before.text in {"(", ")"} and (after.kind == "quoted" or after.word):
-        yield SqlProblem(token.start, "the SQL writes: UPDATE.", "Leave a query that only reads; the source is never written.")
+        yield SpecTextError(token.start, "the SQL writes: UPDATE.", "Leave a query that only reads; the source is never written.")
     elif word == "into" and before.word not in {"as", *_WRITES} and before.text != ".":
-        yield SqlProblem(token.start, "SELECT INTO makes a table.", "Remove INTO; the target is named under `target`.")
+        yield SpecTextError(token.start, "SELECT INTO makes a table.", "Remove INTO; the target is named under `target`.")
     elif word == "for" and after.word in _LOCKS:
-        yield SqlProblem(token.start, f"FOR {after.text.upper()} locks rows of the source.", "Remove the locking clause.")
+        yield SpecTextError(token.start, f"FOR {after.text.upper()} locks rows of the source.", "Remove the locking clause.")
 
 
-def check_no_placeholders(statement: Statement) -> Iterator[SqlProblem]:
+def check_no_placeholders(statement: Statement) -> Iterator[SpecTextError]:
     """Yields the placeholders of a query that takes none."""
     for token in statement.tokens:
         if token.kind == "place":
-            yield SqlProblem(
+            yield SpecTextError(
                 token.start,
                 f"the query holds the placeholder {token.text}, and nothing fills it.",
                 "Remove its condition (querymirror adds its own over the query's result); for a modulo put a space after %.",
             )
 
 
-def check_bounds(statement: Statement) -> Iterator[SqlProblem]:
+def check_bounds(statement: Statement) -> Iterator[SpecTextError]:
     """Yields what is wrong with the placeholders of a change's `keys_sql`."""
     places = [t for t in statement.tokens if t.kind == "place"]
     for token in places:
         if token.text not in _BOUNDS:
-            yield SqlProblem(token.start, f"the placeholder {token.text} is unknown.", f"Use {' and '.join(_BOUNDS)}.")
+            yield SpecTextError(token.start, f"the placeholder {token.text} is unknown.", f"Use {' and '.join(_BOUNDS)}.")
     missing = [b for b in _BOUNDS if b not in {t.text for t in places}]
     if missing:
         fix = "Bound the change's cursor: WHERE x.updated_at >= %(low)s AND x.updated_at <= %(high)s."
-        yield SqlProblem(0, f"the placeholder(s) {' and '.join(missing)} are missing.", fix)
+        yield SpecTextError(0, f"the placeholder(s) {' and '.join(missing)} are missing.", fix)
 
 
 def main_select(statement: Statement) -> int | None:
@@ -74,7 +75,7 @@ def main_select(statement: Statement) -> int | None:
     return None
 
 
-AFTER_LIST = frozenset("from where group having window union intersect except order limit offset fetch for".split())
+AFTER_LIST = frozenset(["from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch", "for"])
 
 
 def select_items(statement: Statement, position: int) -> list[list[Token]]:
@@ -85,13 +86,18 @@ def select_items(statement: Statement, position: int) -> list[list[Token]]:
     for before, token in zip(tokens[position:], tokens[position + 1 :], strict=False):
         if token.depth < depth or (token.depth == depth and token.text == ")" and not _opens(items[-1])):
             break
-        if token.depth == depth and token.word in AFTER_LIST and before.word != "as" and before.text != ".":
+        if token.depth == depth and token.word in AFTER_LIST and not _inside_item(before, token):
             break
         if token.depth == depth and token.text == ",":
             items.append([])
         else:
             items[-1].append(token)
     return items
+
+
+def _inside_item(before: Token, token: Token) -> bool:
+    """Whether a word that ends a select list is part of an item: a label, `IS DISTINCT FROM`, `WITHIN GROUP`."""
+    return before.word == "as" or before.text == "." or (before.word, token.word) in {("distinct", "from"), ("within", "group")}
 
 
 def _opens(item: list[Token]) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from querymirror.errors import SpecTextError
+
 _TOKEN = re.compile(
     r"""
       (?P<space>\s+)
@@ -26,20 +28,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-
-
-class SqlProblem(Exception):
-    """Something is wrong with a statement.
-
-    Args:
-        offset: where, in characters from the statement's start.
-        what: what is wrong.
-        fix: what to do about it.
-    """
-
-    def __init__(self, offset: int, what: str, fix: str) -> None:
-        self.offset, self.what, self.fix = offset, what, fix
-        super().__init__(f"{what} {fix}")
 
 
 class Token(NamedTuple):
@@ -86,7 +74,7 @@ class Statement:
     """One SQL statement: the author's text up to its `;`, and its tokens without comments.
 
     Raises:
-        SqlProblem: it is empty, holds several statements, or a quote, comment or bracket isn't closed.
+        SpecTextError: it is empty, holds several statements, or a quote, comment or bracket isn't closed.
     """
 
     def __init__(self, text: str) -> None:
@@ -94,10 +82,10 @@ class Statement:
         while tokens and tokens[-1].text == ";":
             text = text[: tokens.pop().start]
         if not tokens:
-            raise SqlProblem(0, "the SQL is empty.", "Write one statement.")
+            raise SpecTextError(0, "the SQL is empty.", "Write one statement.")
         for token in tokens:
             if token.text == ";":
-                raise SqlProblem(token.start, "there is more than one statement: a `;` stands in the middle.", "Leave one statement.")
+                raise SpecTextError(token.start, "there is more than one statement: a `;` stands in the middle.", "Leave one statement.")
         self.text = text.rstrip()
         self.tokens = tokens
 
@@ -114,7 +102,7 @@ def tokenize(text: str) -> list[Token]:
     """Cuts SQL into tokens, without white space and comments.
 
     Raises:
-        SqlProblem: a quote, comment or bracket isn't closed, or a character means nothing in SQL.
+        SpecTextError: a quote, comment or bracket isn't closed, or a character means nothing in SQL.
     """
     tokens: list[Token] = []
     opened: list[Token] = []
@@ -135,7 +123,7 @@ def tokenize(text: str) -> list[Token]:
         elif kind not in {"space", "comment"}:
             tokens.append(Token(kind, match.group(), start, len(opened)))
     if opened:
-        raise SqlProblem(opened[-1].start, f"`{opened[-1].text}` is never closed.", "Close the bracket.")
+        raise SpecTextError(opened[-1].start, f"`{opened[-1].text}` is never closed.", "Close the bracket.")
     return tokens
 
 
@@ -144,7 +132,7 @@ def _bracket(token: Token, opened: list[Token]) -> Token:
         opened.append(token)
     elif token.text in ")]":
         if not opened or opened[-1].text != {")": "(", "]": "["}[token.text]:
-            raise SqlProblem(token.start, f"`{token.text}` closes nothing.", "Remove it or open the bracket before it.")
+            raise SpecTextError(token.start, f"`{token.text}` closes nothing.", "Remove it or open the bracket before it.")
         opened.pop()
         return token._replace(depth=len(opened))
     return token
@@ -155,7 +143,7 @@ def _end_of_comment(text: str, start: int) -> int:
     while True:
         edge = _COMMENT_EDGE.search(text, at)
         if edge is None:
-            raise SqlProblem(start, "a `/*` comment is never closed.", "Close it with `*/`.")
+            raise SpecTextError(start, "a `/*` comment is never closed.", "Close it with `*/`.")
         depth, at = depth + (1 if edge.group() == "/*" else -1), edge.end()
         if depth == 0:
             return at
@@ -164,11 +152,11 @@ def _end_of_comment(text: str, start: int) -> int:
 def _end_of_dollar(text: str, start: int, tag: str) -> int:
     end = text.find(tag, start + len(tag))
     if end < 0:
-        raise SqlProblem(start, f"a string that begins with {tag} is never closed.", f"Close it with {tag}.")
+        raise SpecTextError(start, f"a string that begins with {tag} is never closed.", f"Close it with {tag}.")
     return end + len(tag)
 
 
-def _stray(text: str, at: int) -> SqlProblem:
+def _stray(text: str, at: int) -> SpecTextError:
     if text[at] in "'\"" or text[at + 1 : at + 2] == "'":
-        return SqlProblem(at, "a quote is never closed.", "Close it, and double a quote inside quotes.")
-    return SqlProblem(at, f"the character {text[at]!r} has no meaning in SQL.", "Remove it or put it in quotes.")
+        return SpecTextError(at, "a quote is never closed.", "Close it, and double a quote inside quotes.")
+    return SpecTextError(at, f"the character {text[at]!r} has no meaning in SQL.", "Remove it or put it in quotes.")

@@ -11,6 +11,7 @@ from querymirror.spec.defaults import read_document
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, listed, shown, suggestion
 from querymirror.spec.target import PostgresTarget
+from querymirror.spec.yaml_lines import Document
 
 
 class Folder(Protocol):
@@ -46,19 +47,16 @@ def check_together(folder: Folder, files: Mapping[str, Path], include: Path) -> 
 
     def of(name: str) -> Problems:
         if name not in found:
-            found[name] = Problems(shown(files[name], include), read_document(files[name], include))
+            found[name] = Problems(shown(files[name], include), _document(files[name], include))
         return found[name]
 
-    for names in _shared_targets(folder.specs).values():
-        for name in names:
-            others = listed(shown(files[n], include) for n in names if n != name)
-            kind, written = _target_name(folder.specs[name])
-            of(name).add(("target", kind), f"{written} is also the target of {others}.", "Give each pipeline a target of its own.")
-    for name, spec in folder.specs.items():
-        for other in spec.after:
-            if other not in files:
-                fix = suggestion(other, files, f"Name one of: {listed(n for n in files if n != name)}.")
-                of(name).add(("after",), f"there is no pipeline {other!r}.", fix)
+    for name, others in _sharing(folder.specs):
+        kind, written = _target_name(folder.specs[name])
+        places = listed(shown(files[n], include) for n in others)
+        of(name).add(("target", kind), f"{written} is also the target of {places}.", "Give each pipeline a target of its own.")
+    for name, other in [(n, o) for n, spec in folder.specs.items() for o in spec.after if o not in files]:
+        fix = suggestion(other, files, f"Name one of: {listed(n for n in files if n != name)}.")
+        of(name).add(("after",), f"there is no pipeline {other!r}.", fix)
     for cycle in _cycles(folder.specs):
         for name in cycle:
             of(name).add(("after",), f"the pipelines wait for each other: {' -> '.join([*cycle, cycle[0]])}.", "Take one of them out of after.")
@@ -66,16 +64,24 @@ def check_together(folder: Folder, files: Mapping[str, Path], include: Path) -> 
         add_problems(folder, name, problems)
 
 
+def _document(file: Path, include: Path) -> Document | None:
+    """Reads a file once more for its lines; one that was removed since it was loaded has none."""
+    try:
+        return read_document(file, include)
+    except SpecError:
+        return None
+
+
 def _target_name(spec: PipelineSpec) -> tuple[str, str]:
     return ("table", spec.target.table) if isinstance(spec.target, PostgresTarget) else ("index", spec.target.index)
 
 
-def _shared_targets(specs: Mapping[str, PipelineSpec]) -> dict[tuple[str, ...], list[str]]:
-    """Returns the targets that several pipelines write, with their ids."""
+def _sharing(specs: Mapping[str, PipelineSpec]) -> list[tuple[str, list[str]]]:
+    """Returns the pipelines whose target others write too, with those others."""
     targets: dict[tuple[str, ...], list[str]] = {}
     for name, spec in specs.items():
         targets.setdefault((spec.target.conn_id, *_target_name(spec)), []).append(name)
-    return {target: names for target, names in targets.items() if len(names) > 1}
+    return [(name, [n for n in names if n != name]) for names in targets.values() if len(names) > 1 for name in names]
 
 
 def _cycles(specs: Mapping[str, PipelineSpec]) -> list[list[str]]:

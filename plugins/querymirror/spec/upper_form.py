@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from querymirror.spec.names import NameProblem, canonical_table
+from querymirror.errors import SpecTextError
+from querymirror.spec.names import canonical_table
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.problems import Problems, listed, quoted, suggestion
 from querymirror.spec.references import References, Sql
 from querymirror.spec.settings import Settings
 from querymirror.spec.sql_rules import check_no_placeholders, check_reads
-from querymirror.spec.sql_tokens import SqlProblem, fold, tokenize
+from querymirror.spec.sql_tokens import fold, tokenize
 from querymirror.spec.upper_rules import CreateTable, Insert, read_create_table, read_insert
 from querymirror.spec.upper_select import CURSOR, final_condition, has_star, parse_select, result_name, rewrite
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 STATEMENTS = ("CREATE_TABLE_SQL", "SELECT_SOURCE_SQL", "UPSERT_TARGET_SQL", "SELECT_KEYS_SQL")
 UPPER_KEYS = (*STATEMENTS, "TARGET_TABLE", "KEY_COLUMNS")
@@ -42,7 +46,7 @@ class UpperForm:
         self._references, self._problems = references, problems
 
     def read(self) -> dict[str, Any]:
-        """Returns the fields of the first form; after a problem `source` and `target` are missing."""
+        """Returns the fields of the first form; after a problem no `source`, and of the target its name."""
         self._check_fields()
         common = {k: v for k, v in self._data.items() if k in LOWER_KEYS and k not in _CONNECTIONS}
         statements = {name: self._statement(name) for name in STATEMENTS}
@@ -55,6 +59,7 @@ class UpperForm:
         self._check_keys(statements["SELECT_KEYS_SQL"], keys)
         selected = self._select(statements["SELECT_SOURCE_SQL"], insert)
         source_conn, target_conn = (self._connection(name) for name in _CONNECTIONS)
+        common["target"] = {"type": "postgres", "conn_id": target_conn, "table": table}
         if self._problems.found or insert is None or selected is None:
             return common
         query, names = selected
@@ -65,10 +70,7 @@ class UpperForm:
             "primary_key": [by_column[c] for c in insert.conflict],
             "cursor_column": CURSOR,
         }
-        common["target"] = {
-            "type": "postgres",
-            "conn_id": target_conn,
-            "table": table,
+        common["target"] |= {
             "create_sql": statements["CREATE_TABLE_SQL"].as_field() if statements["CREATE_TABLE_SQL"] else None,
             "omit": [CURSOR],
             "columns": insert.columns,
@@ -108,15 +110,15 @@ class UpperForm:
             if isinstance(value, str):
                 return canonical_table(value)
             reason = "it is not text"
-        except NameProblem as err:
-            reason = str(err)
+        except SpecTextError as err:
+            reason = err.what
         self._problems.add(("TARGET_TABLE",), f"{quoted(value)} is not the name of a table: {reason}.", "Write schema.table.")
         return None
 
     def _create(self, sql: Sql | None) -> CreateTable | None:
         try:
             return read_create_table(sql.statement) if sql else None
-        except SqlProblem as problem:
+        except SpecTextError as problem:
             if sql:
                 self._references.tell(("CREATE_TABLE_SQL",), sql, problem)
             return None
@@ -124,7 +126,7 @@ class UpperForm:
     def _insert(self, sql: Sql | None) -> Insert | None:
         try:
             return read_insert(sql.statement) if sql else None
-        except SqlProblem as problem:
+        except SpecTextError as problem:
             if sql:
                 self._references.tell(("UPSERT_TARGET_SQL",), sql, problem)
             return None
@@ -142,7 +144,8 @@ class UpperForm:
         if missing:
             self._problems.add(path, f"the INSERT leaves out {listed(missing)} of CREATE_TABLE_SQL.", "List every column of the table.")
         if unknown:
-            self._problems.add(path, f"the INSERT lists {listed(unknown)}, which CREATE_TABLE_SQL doesn't have (it has: {listed(create.columns)}).", "Take it out, or add it there.")
+            what = f"the INSERT lists {listed(unknown)}, which CREATE_TABLE_SQL doesn't have (it has: {listed(create.columns)})."
+            self._problems.add(path, what, "Take it out, or add it there.")
         if not unknown and frozenset(insert.conflict) not in create.unique:
             known = "; ".join(f"({listed(sorted(u))})" for u in create.unique) or "none"
             what = f"ON CONFLICT ({listed(insert.conflict)}) has no PRIMARY KEY or UNIQUE over exactly these columns in CREATE_TABLE_SQL (it has: {known})."
@@ -171,14 +174,14 @@ class UpperForm:
             return
         path = ("SELECT_KEYS_SQL",)
         wrong = [*check_reads(sql.statement), *check_no_placeholders(sql.statement)]
+        items: list[exp.Expr] = []
+        try:
+            items = [] if wrong else parse_select(sql.statement).selects
+        except SpecTextError as err:
+            wrong = [err]
         for problem in wrong:
             self._references.tell(path, sql, problem)
         if wrong:
-            return
-        try:
-            items = parse_select(sql.statement).selects
-        except SqlProblem as problem:
-            self._references.tell(path, sql, problem)
             return
         names = ["*" if has_star([item]) else result_name(item) or "a column without a name" for item in items]
         if keys is not None and names != keys:
@@ -193,8 +196,8 @@ class UpperForm:
             if not wrong:
                 condition = final_condition(sql.statement)
                 return rewrite(sql.statement, condition, insert.columns) if insert else None
-        except SqlProblem as problem:
-            wrong = [problem]
+        except SpecTextError as err:
+            wrong = [err]
         for problem in wrong:
             self._references.tell(("SELECT_SOURCE_SQL",), sql, problem)
         return None
@@ -214,6 +217,6 @@ def _as_stored(name: str, known: tuple[str, ...]) -> str:
         return name
     try:
         tokens = tokenize(name)
-    except SqlProblem:
+    except SpecTextError:
         return name
     return tokens[0].name or name if len(tokens) == 1 else fold(name)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NoReturn
 
-from querymirror.spec.names import NameProblem, canonical_table
-from querymirror.spec.sql_tokens import SqlProblem, Statement, Token
+from querymirror.errors import SpecTextError
+from querymirror.spec.names import canonical_table
+from querymirror.spec.sql_tokens import Statement, Token
 
 CREATE_BEGINS = ("create", "table", "if", "not", "exists")
-_CONSTRAINTS = frozenset("constraint primary unique check foreign exclude like".split())
+_CONSTRAINTS = frozenset(["constraint", "primary", "unique", "check", "foreign", "exclude", "like"])
 _INSERT_FIX = "Write INSERT INTO table (columns) VALUES (%s, ...) ON CONFLICT (columns) DO UPDATE SET c = EXCLUDED.c, ..."
 
 
@@ -58,7 +60,7 @@ class _Reader:
         return self.tokens[self.at] if self.at < len(self.tokens) else self.end
 
     def fail(self, wanted: str) -> NoReturn:
-        raise SqlProblem(self.token.start, f"{self.token.text!r} stands where {wanted} belongs.", self.fix)
+        raise SpecTextError(self.token.start, f"{self.token.text!r} stands where {wanted} belongs.", self.fix)
 
     def take(self) -> Token:
         token = self.token
@@ -91,8 +93,8 @@ class _Reader:
             self.name("the table's name")
         try:
             return canonical_table("".join(t.text for t in self.tokens[self.tokens.index(first) : self.at]))
-        except NameProblem as err:
-            raise SqlProblem(first.start, f"{first.text!r} is not a table: {err}.", self.fix) from err
+        except SpecTextError as err:
+            raise SpecTextError(first.start, f"{first.text!r} is not a table: {err.what}.", self.fix) from err
 
     def group(self) -> list[list[Token]]:
         """Takes `( a, b )` and returns the tokens of each part."""
@@ -113,7 +115,7 @@ class _Reader:
         opening = self.token
         parts = self.group()
         if any(len(p) != 1 or p[0].name is None for p in parts):
-            raise SqlProblem(opening.start, f"{wanted} are not plain names.", self.fix)
+            raise SpecTextError(opening.start, f"{wanted} are not plain names.", self.fix)
         return tuple(str(p[0].name) for p in parts)
 
 
@@ -121,11 +123,11 @@ def read_create_table(statement: Statement) -> CreateTable:
     """Reads CREATE TABLE IF NOT EXISTS.
 
     Raises:
-        SqlProblem: it is anything else, or its columns can't be told.
+        SpecTextError: it is anything else, or its columns can't be told.
     """
     reader = _Reader(statement, "Write CREATE TABLE IF NOT EXISTS table (column type, ..., PRIMARY KEY (columns)).")
     if not reader.has(*CREATE_BEGINS):
-        raise SqlProblem(0, "the statement doesn't begin with CREATE TABLE IF NOT EXISTS.", "Begin it so; it runs whenever the table might be missing.")
+        raise SpecTextError(0, "the statement doesn't begin with CREATE TABLE IF NOT EXISTS.", "Begin it so; it runs whenever the table might be missing.")
     table = reader.table()
     if reader.token.text != "(":
         reader.fail("the list of columns")
@@ -133,30 +135,30 @@ def read_create_table(statement: Statement) -> CreateTable:
     unique: list[frozenset[str]] = []
     for part in reader.group():
         if not part:
-            raise SqlProblem(reader.token.start, "a column is empty: two commas, or one at the end.", "Remove the comma.")
+            raise SpecTextError(reader.token.start, "a column is empty: two commas, or one at the end.", "Remove the comma.")
         if part[0].word in _CONSTRAINTS:
             unique += _table_constraint(part)
             continue
         if part[0].name is None:
-            raise SqlProblem(part[0].start, f"{part[0].text!r} is not the name of a column.", reader.fix)
+            raise SpecTextError(part[0].start, f"{part[0].text!r} is not the name of a column.", reader.fix)
         columns.append(part[0].name)
         unique += [frozenset([part[0].name])] if _is_unique(part) else []
     twice = sorted({c for c in columns if columns.count(c) > 1})
     if twice:
-        raise SqlProblem(0, f"the column(s) {', '.join(twice)} stand twice.", "Name each column once.")
+        raise SpecTextError(0, f"the column(s) {', '.join(twice)} stand twice.", "Name each column once.")
     return CreateTable(table, tuple(columns), tuple(unique))
 
 
 def _is_unique(part: Sequence[Token]) -> bool:
     """Whether a column's own constraints make it unique."""
     words = [t.word for t in part[1:] if t.depth == part[0].depth]
-    return "unique" in words or any(pair == ("primary", "key") for pair in zip(words, words[1:], strict=False))
+    return "unique" in words or ("primary", "key") in pairwise(words)
 
 
 def _table_constraint(part: Sequence[Token]) -> list[frozenset[str]]:
     """Returns the columns of PRIMARY KEY (...) or UNIQUE (...)."""
     if part[0].word == "like":
-        raise SqlProblem(part[0].start, "LIKE hides the table's columns.", "Write the columns out.")
+        raise SpecTextError(part[0].start, "LIKE hides the table's columns.", "Write the columns out.")
     start = 2 if part[0].word == "constraint" else 0
     if len(part) <= start or part[start].word not in {"primary", "unique"}:
         return []
@@ -173,7 +175,7 @@ def read_insert(statement: Statement) -> Insert:
     """Reads INSERT ... VALUES (%s, ...) ON CONFLICT (...) DO UPDATE SET c = EXCLUDED.c.
 
     Raises:
-        SqlProblem: it is anything else.
+        SpecTextError: it is anything else.
     """
     reader = _Reader(statement, _INSERT_FIX)
     reader.need("insert", "into")
@@ -194,9 +196,9 @@ def read_insert(statement: Statement) -> Insert:
         twice = sorted({n for n in names if names.count(n) > 1})
         unknown = [n for n in names if n not in columns]
         if twice:
-            raise SqlProblem(0, f"{', '.join(twice)} stands twice in the {role}.", "Name it once.")
+            raise SpecTextError(0, f"{', '.join(twice)} stands twice in the {role}.", "Name it once.")
         if unknown:
-            raise SqlProblem(0, f"{', '.join(unknown)} of the {role} is not among the columns of the INSERT.", "Add it to the columns, or take it out.")
+            raise SpecTextError(0, f"{', '.join(unknown)} of the {role} is not among the columns of the INSERT.", "Add it to the columns, or take it out.")
     return Insert(table, columns, conflict, updates)
 
 
@@ -214,9 +216,9 @@ def _read_values(reader: _Reader, columns: int) -> None:
         wrong = next((p for p in parts if p not in places), [])
         text = " ".join(t.text for t in wrong) or "nothing"
         fix = "Write one %s per column, with a cast (%s::type) at most; put expressions into SELECT_SOURCE_SQL."
-        raise SqlProblem(wrong[0].start if wrong else opening.start, f"{text!r} stands in VALUES instead of %s.", fix)
+        raise SpecTextError(wrong[0].start if wrong else opening.start, f"{text!r} stands in VALUES instead of %s.", fix)
     if len(parts) != columns:
-        raise SqlProblem(opening.start, f"{columns} columns are listed and VALUES holds {len(parts)} %s.", "Write as many %s as columns.")
+        raise SpecTextError(opening.start, f"{columns} columns are listed and VALUES holds {len(parts)} %s.", "Write as many %s as columns.")
 
 
 def _read_assignments(reader: _Reader) -> list[str]:
@@ -227,12 +229,12 @@ def _read_assignments(reader: _Reader) -> list[str]:
         other = reader.name("EXCLUDED") if reader.has("=") else ""
         if other != "excluded" or not reader.has(".") or reader.token.name != name:
             fix = "Set each column to its EXCLUDED value; put expressions into SELECT_SOURCE_SQL."
-            raise SqlProblem(start.start, f"{start.text} is not set as `{start.text} = EXCLUDED.{start.text}`.", fix)
+            raise SpecTextError(start.start, f"{start.text} is not set as `{start.text} = EXCLUDED.{start.text}`.", fix)
         reader.take()
         updates.append(name)
         if not reader.has(","):
             break
     if reader.at < len(reader.tokens):
         fix = "End the statement after SET c = EXCLUDED.c; conditions and RETURNING are not kept."
-        raise SqlProblem(reader.token.start, f"{reader.token.text!r} follows the SET list.", fix)
+        raise SpecTextError(reader.token.start, f"{reader.token.text!r} follows the SET list.", fix)
     return updates

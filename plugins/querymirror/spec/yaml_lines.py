@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from querymirror.errors import SpecTextError
+
 try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # PyYAML built without libyaml
@@ -27,20 +29,6 @@ _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"[-+]?[0-9]{1,100}\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:[eE][-+]?[0-9]{1,4})?\Z")
-
-
-class YamlError(Exception):
-    """The text is not YAML, or YAML that no spec needs.
-
-    Args:
-        line: 1-based; 0 = the text as a whole.
-        what: what is wrong.
-        fix: what to do about it.
-    """
-
-    def __init__(self, line: int, what: str, fix: str) -> None:
-        self.line, self.what, self.fix = line, what, fix
-        super().__init__(f"line {line}: {what} {fix}")
 
 
 @dataclass(frozen=True)
@@ -80,21 +68,23 @@ def read_yaml(data: bytes) -> Document:
     """Reads one YAML document.
 
     Raises:
-        YamlError: not UTF-8, not YAML, empty, several documents, or too large or deep for a spec.
+        SpecTextError: not UTF-8, not YAML, empty, several documents, or too large or deep for a spec.
     """
     if len(data) > MAX_BYTES:
-        raise YamlError(0, f"the file has {len(data):,} bytes, more than the {MAX_BYTES:,} a spec may have.", "Move SQL to files under include/sql.")
+        raise SpecTextError(0, f"the file has {len(data):,} bytes, more than the {MAX_BYTES:,} a spec may have.", "Move SQL to files under include/sql.")
     text = _decode(data)
     try:
         document = _Builder().build(text)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         said = " ".join(part for part in (err.context, err.problem) if part)
-        raise YamlError(mark.line + 1 if mark else 0, f"this is not YAML: {said}.", "Check indentation, quotes and colons on this line and above it.") from err
+        raise SpecTextError(
+            mark.line + 1 if mark else 0, f"this is not YAML: {said}.", "Check indentation, quotes and colons on this line and above it."
+        ) from err
     except yaml.YAMLError as err:
-        raise YamlError(0, f"this is not YAML: {' '.join(str(err).split())}.", "Remove the characters that YAML doesn't allow.") from err
+        raise SpecTextError(0, f"this is not YAML: {' '.join(str(err).split())}.", "Remove the characters that YAML doesn't allow.") from err
     if document.value is None:
-        raise YamlError(0, "the file is empty.", "Write a spec into it, see docs/spec.md, or remove the file.")
+        raise SpecTextError(0, "the file is empty.", "Write a spec into it, see docs/spec.md, or remove the file.")
     return document
 
 
@@ -103,7 +93,7 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
-        raise YamlError(line, f"the file is not UTF-8: byte 0x{data[err.start]:02x}.", "Save the file as UTF-8.") from err
+        raise SpecTextError(line, f"the file is not UTF-8: byte 0x{data[err.start]:02x}.", "Save the file as UTF-8.") from err
 
 
 class _Frame:
@@ -131,14 +121,14 @@ class _Builder:
     def build(self, text: str) -> Document:
         loader = _Loader(text)
         try:
-            while loader.check_event():
-                self._event(loader.get_event())
+            while (event := loader.get_event()) is not None:
+                self._event(event)
         finally:
             loader.dispose()
         return self.document
 
-    def _event(self, event: Any) -> None:
-        line = event.start_mark.line + 1
+    def _event(self, event: yaml.Event) -> None:
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -152,9 +142,9 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                raise YamlError(line, "a second document begins here.", "Write one pipeline per file and remove the `---`.")
+                raise SpecTextError(line, "a second document begins here.", "Write one pipeline per file and remove the `---`.")
 
-    def _scalar(self, event: Any, line: int) -> None:
+    def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             self._key(frame, event.value, line)
@@ -168,7 +158,7 @@ class _Builder:
 
     def _key(self, frame: _Frame, key: str, line: int) -> None:
         if key == "<<":
-            raise YamlError(line, "`<<` (merge) is not read here.", "Write the fields out, or put shared values into include/settings.yaml under defaults.")
+            raise SpecTextError(line, "`<<` (merge) is not read here.", "Write the fields out, or put shared values into include/settings.yaml under defaults.")
         frame.key, frame.key_line = key, line
         frame.skip = key in frame.first_lines
         if frame.skip:
@@ -176,7 +166,7 @@ class _Builder:
         else:
             frame.first_lines[key] = line
 
-    def _place(self, value: Any, line: int) -> Path:
+    def _place(self, value: object, line: int) -> Path:
         """Puts a value where it belongs and returns its path."""
         self._pay(1, line)
         if not self.stack:
@@ -196,12 +186,13 @@ class _Builder:
         frame.key, frame.skip = None, False
         return path
 
-    def _open(self, value: dict[str, Any] | list[Any], event: Any, line: int) -> None:
+    def _open(self, value: dict[str, Any] | list[Any], event: yaml.CollectionStartEvent, line: int) -> None:
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
-            raise YamlError(line, "a mapping or a list stands where a field's name belongs.", "Put names with spaces or braces in quotes, and a space after each colon.")
+            fix = "Put names with spaces or braces in quotes, and a space after each colon."
+            raise SpecTextError(line, "a mapping or a list stands where a field's name belongs.", fix)
         if len(self.stack) >= MAX_DEPTH:
-            raise YamlError(line, f"values are nested more than {MAX_DEPTH} deep.", "A spec needs a few levels only.")
+            raise SpecTextError(line, f"values are nested more than {MAX_DEPTH} deep.", "A spec needs a few levels only.")
         _check_tag(event, line)
         self.stack.append(_Frame(value, self._place(value, line), event.anchor))
         if event.anchor:
@@ -213,32 +204,34 @@ class _Builder:
             self.anchors[frame.anchor] = frame.value
             self.sizes[frame.anchor] += self.count + 1
 
-    def _alias(self, event: Any, line: int) -> None:
+    def _alias(self, event: yaml.AliasEvent, line: int) -> None:
         name = event.anchor
         if name not in self.anchors:
-            raise YamlError(line, f"`*{name}` names no value written before it.", f"Mark the value with &{name} above, or write it out here.")
+            raise SpecTextError(line, f"`*{name}` names no value written before it.", f"Mark the value with &{name} above, or write it out here.")
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
-            raise YamlError(line, f"`*{name}` stands where a field's name belongs.", "Write the name out.")
+            raise SpecTextError(line, f"`*{name}` stands where a field's name belongs.", "Write the name out.")
         self._pay(self.sizes[name], line)
         self._place(self.anchors[name], line)
 
     def _pay(self, values: int, line: int) -> None:
         self.count += values
         if self.count > MAX_VALUES:
-            raise YamlError(line, f"the file holds more than {MAX_VALUES:,} values once its aliases are expanded.", "Write the spec without nested aliases.")
+            raise SpecTextError(
+                line, f"the file holds more than {MAX_VALUES:,} values once its aliases are expanded.", "Write the spec without nested aliases."
+            )
 
 
-def _check_tag(event: Any, line: int) -> None:
+def _check_tag(event: yaml.CollectionStartEvent, line: int) -> None:
     if event.tag and not event.implicit and event.tag not in {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"}:
-        raise YamlError(line, f"the tag {event.tag!r} is not read here.", "Remove the tag.")
+        raise SpecTextError(line, f"the tag {event.tag!r} is not read here.", "Remove the tag.")
 
 
-def _resolve(event: Any, line: int) -> Any:
+def _resolve(event: yaml.ScalarEvent, line: int) -> object:
     """Returns a scalar's value by YAML 1.2's core schema; .inf and .nan stay text, no field takes them."""
     text = str(event.value)
     if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str"}:
-        raise YamlError(line, f"the tag {event.tag!r} is not read here.", "Remove the tag.")
+        raise SpecTextError(line, f"the tag {event.tag!r} is not read here.", "Remove the tag.")
     if event.tag or not event.implicit[0]:
         return text
     if _NULL.match(text):
