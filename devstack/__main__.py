@@ -1,4 +1,4 @@
-"""`python -m devstack start|stop|status|clean`: the embedded stack from the command line."""
+"""`python -m devstack start|stop|status|clean|demo`: the embedded stack from the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_ROOT = Path(__file__).resolve().parents[1] / ".stack"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, or 1 where a part failed or, for `status`, is down."""
     options = _parser().parse_args(argv)
-    command: Callable[[Path, Sequence[str]], bool] = {"start": start, "stop": stop, "status": status, "clean": clean}[options.command]
+    command: Callable[[Path, Sequence[str]], bool] = {"start": start, "stop": stop, "status": status, "clean": clean, "demo": demo}[options.command]
     try:
         return 0 if command(options.root.resolve(), options.only) else 1
     except DevstackError as err:
@@ -69,9 +69,16 @@ def clean(root: Path, parts: Sequence[str] = PARTS) -> bool:
     return True
 
 
+def demo(root: Path, parts: Sequence[str] = PARTS) -> bool:  # noqa: ARG001  the demo needs all parts
+    """Starts all parts, runs the shipped pipelines twice and compares; returns whether every target equals its query."""
+    from devstack.demo import run_demo  # noqa: PLC0415  its clients take a second that the other commands don't need
+
+    return run_demo(root) == 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
-    parser.add_argument("command", choices=("start", "stop", "status", "clean"))
+    parser.add_argument("command", choices=("start", "stop", "status", "clean", "demo"))
     parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, help="the stack's folder (default: .stack in the checkout)")
     parser.add_argument("--only", type=_parts, default=PARTS, metavar="PARTS", help="some parts, for example postgres,elasticsearch")
     return parser

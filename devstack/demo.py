@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import psycopg
 from elasticsearch import Elasticsearch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -170,13 +171,14 @@ def _load_data(conninfo: str) -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(title="Two cycles of every pipeline")
+    # Fits a terminal of 80 columns, and a log.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("pipeline", "cycle", "read", "upserted", "deleted", "seconds", "source", "target", "equal"):
-        table.add_column(heading, justify="left" if heading in {"pipeline", "equal"} else "right")
+        table.add_column(heading, justify="left" if heading in {"pipeline", "equal"} else "right", no_wrap=True)
     for pipeline in PIPELINES:
         for row in (row for row in rows if row.counts.pipeline == pipeline):
             counts, compared = row.counts, row.comparison
-            equal = "[red]failed[/]" if counts.failure else "[green]yes[/]" if compared.equal else "[red]no[/]"
+            equal = "[green]yes[/]" if compared.equal and not counts.failure else "[red]no[/]"
             numbers = (row.cycle, counts.read, counts.upserted, counts.deleted)
             table.add_row(pipeline, *map(str, numbers), f"{counts.seconds:.2f}", str(compared.source), str(compared.target), equal)
         table.add_section()
