@@ -14,7 +14,8 @@ from airflow.sdk import BaseOperator
 from querymirror.errors import TerminalError
 from querymirror.operators.connections import source_address, target_address
 from querymirror.operators.request import run_request
-from querymirror.records import Record, RunRequest
+from querymirror.facts import Record
+from querymirror.records import RunRequest
 from querymirror.spec.loader import default_include, find_spec, load_settings
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings

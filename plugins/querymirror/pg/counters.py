@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from querymirror.records import Probe, TableProbe
+from querymirror.facts import Probe, TableProbe
 
 _COUNTERS = sql.SQL("""
 SELECT c.oid::bigint, n.nspname || '.' || c.relname, c.relkind::text,
@@ -34,7 +34,7 @@ SELECT concat_ws('|', (SELECT stats_reset FROM pg_stat_database WHERE datname = 
 def read_counters(conn: psycopg.Connection[Any], oids: Sequence[int]) -> Probe:
     """Reads the counters of tables; a foreign table or a table that has none makes the probe blind."""
     epoch_row = conn.execute(_EPOCH).fetchone()
-    epoch, blind = epoch_row if epoch_row else ("", "no statistics")
+    epoch, blind = epoch_row or ("", "no statistics")
     query = _COUNTERS.format(oids=sql.Literal(list(oids)))
     tables = tuple(
         TableProbe(oid=r[0], name=r[1], relkind=r[2], inserted=r[3], updated=r[4], deleted=r[5], filenode=r[6], shape=r[7] or "")

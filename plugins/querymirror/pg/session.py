@@ -19,7 +19,7 @@ from querymirror.errors import PipelineError, TerminalError, TransientError
 CONNECT_TIMEOUT = 10  # seconds
 
 # A dead peer is noticed after 30 + 3 * 10 seconds, not after the kernel's two hours.
-_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 _TEXT_SETTINGS = {
     "TimeZone": "UTC",

@@ -6,11 +6,11 @@ source and target by content. So a cycle ends equal with any spec; cursors and `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from querymirror.records import Detection, Origin, Probe, QueryFacts, RunRequest, TableProbe
+from querymirror.facts import Probe, QueryFacts, TableProbe
+from querymirror.records import Detection, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.state.base import PipelineState
 
@@ -45,9 +45,7 @@ def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest,
     """Returns what this cycle must do, with the reasons in words."""
     full = _why_full(spec, state, request, seen.target_identity)
     if full or state is None:
-        return Detection(
-            changed=True, reasons=(full,), full=True, check_orphans=True, probe=seen.probe, target_identity=seen.target_identity
-        )
+        return Detection(changed=True, reasons=(full,), full=True, check_orphans=True, probe=seen.probe, target_identity=seen.target_identity)
     found = _Findings()
     _look_at_request(spec, request, seen, found)
     _look_at_target(state, seen, found)
@@ -102,9 +100,8 @@ def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found:
         found.compare = True
         return
     before = {t.oid: t for t in state.probe.tables}
-    streams = {name: stream.origin for name, stream in state.streams.items()}
     for table in seen.probe.tables:
-        _look_at_table(spec, before[table.oid], table, streams, seen, found)
+        _look_at_table(state, before[table.oid], table, seen, found)
     for name, high in seen.probe.cursors.items():
         if high is not None and high != state.probe.cursors.get(name):
             found.reasons.append(f"cursor of {name} moved to {high}")
@@ -117,9 +114,7 @@ def _cannot_tell(spec: PipelineSpec, seen: Seen, found: _Findings) -> None:
     found.compare = spec.source.cursor_column is None or len(seen.facts.scans) != 1 or seen.facts.reshuffles
 
 
-def _look_at_table(
-    spec: PipelineSpec, before: TableProbe, now: TableProbe, streams: Mapping[str, Origin | None], seen: Seen, found: _Findings
-) -> None:
+def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, seen: Seen, found: _Findings) -> None:
     if before == now:
         return
     written = (now.inserted - before.inserted) + (now.updated - before.updated)
@@ -130,8 +125,8 @@ def _look_at_table(
         found.compare = True
         return
     rows_stand_alone = not seen.facts.reshuffles and seen.facts.scans.get(now.oid) == 1
-    covering = [name for name, origin in streams.items() if origin is not None and origin.oid == now.oid]
-    if not covering or not rows_stand_alone or spec.source.cursor_column is None:
+    covering = [name for name, stream in state.streams.items() if stream.origin is not None and stream.origin.oid == now.oid]
+    if not covering or not rows_stand_alone:
         found.compare = True
     elif "main" not in covering or seen.key_tables != {now.oid}:
         # A change's window shows the rows that were written; one that was deleted takes its part of a document along unseen.

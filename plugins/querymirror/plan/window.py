@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from querymirror.records import Horizon, StreamState
+from querymirror.facts import Horizon
+from querymirror.records import StreamState
 
 
 def advance(before: StreamState, name: str, horizon: Horizon, *, still_open_before: bool, open_now: tuple[str, ...]) -> StreamState:

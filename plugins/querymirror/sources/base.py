@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from querymirror.records import Batch, Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape, Window
+from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
+from querymirror.records import Batch, Window
 
 
 class Source(Protocol):

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from querymirror.errors import SchemaError
-from querymirror.records import Column, Origin
+from querymirror.facts import Column, Origin
 
 _TYPES = sql.SQL("""
 WITH RECURSIVE given(n, oid, mod) AS (
@@ -63,7 +63,7 @@ class Description:
             oids=sql.Literal([oid for oid, _ in self._types]),
             mods=sql.Literal([mod for _, mod in self._types]),
         )
-        return tuple(_column(self.names[row[0]], *row[1:]) for row in self._conn.execute(query).fetchall())
+        return tuple(_column(self.names[row[0]], row[1:]) for row in self._conn.execute(query).fetchall())
 
     def origin(self, name: str) -> Origin | None:
         """Returns the base table's column that a column shows unchanged, None for an expression."""
@@ -86,7 +86,8 @@ class Description:
             raise SchemaError(message, fix="Give each column of the query its own name with AS.")
 
 
-def _column(name: str, source_type: str, base_type: str, oid: int, kind: str, is_array: bool, element: int) -> Column:  # noqa: FBT001 - a row of _TYPES
+def _column(name: str, row: tuple[Any, ...]) -> Column:
+    source_type, base_type, oid, kind, is_array, element = row
     if is_array:
         stored = base_type if element < FIRST_OWN_OID else "text[]"
         return Column(name=name, type=stored, source_type=source_type)

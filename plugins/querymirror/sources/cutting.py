@@ -9,16 +9,15 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from querymirror.records import Column, Origin, Window
+from querymirror.facts import Column, Origin
+from querymirror.records import Window
 from querymirror.sources import queries
 
 MAX_BATCHES = 500  # Airflow maps at most 1,024 tasks
 _INTEGERS = {"smallint", "integer", "bigint"}
 
 
-def ranges(
-    conn: psycopg.Connection[Any], *, first: Column, origin: Origin | None, query: str, rows: float, batch_size: int
-) -> list[Window]:
+def ranges(conn: psycopg.Connection[Any], *, first: Column, origin: Origin | None, query: str, rows: float, batch_size: int) -> list[Window]:  # noqa: PLR0913 - what decides the bounds
     """Cuts the query into ranges of its first key column; `rows` is the planner's estimate of the result."""
     wanted = min(math.ceil(rows / batch_size), MAX_BATCHES)
     if wanted <= 1:

@@ -10,22 +10,20 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import asyncpg
 import psycopg
 from psycopg import sql
 
 from querymirror.connections import Address
 from querymirror.digest import document_checksums
 from querymirror.errors import SchemaError
+from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
 from querymirror.pg.counters import read_counters
-from querymirror.pg.session import connect, connect_async, translated
-from querymirror.records import Batch, Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape, Window
+from querymirror.pg.session import connect, translated
+from querymirror.records import Batch, Window
 from querymirror.sources import cutting, explain, queries
 from querymirror.sources.catalog import Description, require_columns
-from querymirror.sources.copying import copy_out, joined_binary, joined_text
+from querymirror.sources.reading import Reading
 from querymirror.spec.pipeline import PipelineSpec
-
-KEYS_PER_READ = 5_000  # keys of a change that are read together; bounds a worker's memory
 
 _OPEN = sql.SQL("""
 SELECT virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()
@@ -147,7 +145,7 @@ class PostgresReader:
             now = self._value(sql.SQL("SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF')"))
             return Horizon(highs=highs, open=self._open(), at=now or "")
 
-    def _value(self, query: sql.Composable) -> str | None:
+    def _value(self, query: sql.SQL | sql.Composed) -> str | None:
         row = self._conn.execute(query).fetchone()
         return row[0] if row else None
 
@@ -250,59 +248,25 @@ class PostgresReader:
         require_columns(columns, self._spec.orphan_key, f"{self._spec.id} keys_sql")
         return columns
 
-    async def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
+    def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
         """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
         with translated(self._address.conn_id):
-            conn = await connect_async(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
-            try:
-                async with conn.transaction(isolation="repeatable_read", readonly=True):
-                    version = await self._version(conn)
-                    joined = joined_binary if shape.format == "binary" else joined_text
-                    async for data in joined(self._parts(conn, batch, shape, version)):
-                        yield data.replace(b"\x02", b"\n") if shape.format == "ndjson" else data
-            finally:
-                await conn.close(timeout=5)
+            return self._reading(self._columns).rows(batch, shape)
 
-    @staticmethod
-    async def _version(conn: asyncpg.Connection) -> int:
-        """Fixes the snapshot and returns its time in microseconds: of two readings the later one wins in the target."""
-        return int(await conn.fetchval("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"))
+    def _reading(self, columns: Sequence[Column]) -> Reading:
+        changes = {name: columns for name, (_, columns) in self._changes.items()}
+        return Reading(self._spec, self._address, columns, changes)
 
-    async def _parts(self, conn: asyncpg.Connection, batch: Batch, shape: Shape, version: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        selection = queries.Selection(self._columns, shape)
-        options = queries.NDJSON_OPTIONS if shape.format == "ndjson" else {"format": shape.format}
-        async for condition in self._conditions(conn, batch, selection):
-            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(selection.output(version), queries.subselect(self._query), condition)
-            yield copy_out(conn, query.as_string(None), **options)
-
-    async def _conditions(self, conn: asyncpg.Connection, batch: Batch, selection: queries.Selection) -> AsyncIterator[sql.Composable]:
-        key = [self._column(name) for name in self._source.primary_key]
-        if batch.kind != "changes":
-            yield queries.batch_condition(batch, selection, self._cursor, key[0])
-            return
-        change = next(c for c in self._source.changes if c.name == batch.stream)
-        columns = self._changes[change.name][1][:-1]
-        names = sql.SQL(", ").join(sql.SQL("{}::text").format(queries.column(c.name)) for c in columns)
-        keys = queries.subselect(queries.keys_query(change.keys_sql.text, batch.window).as_string(None))
-        cursor = await conn.cursor(sql.SQL("SELECT DISTINCT {} FROM {}").format(names, keys).as_string(None))
-        while rows := await cursor.fetch(KEYS_PER_READ):
-            yield queries.in_keys(key, [tuple(row) for row in rows])
-
-    async def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
-        """Yields the orphan keys of some buckets as COPY text, cut anywhere; no buckets = all of them."""
-        selection = queries.Selection(self._keys_columns if self._spec.keys_sql else self._columns, shape)
-        documents = shape.format == "ndjson"
-        names = selection.document_id_json() if documents else sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
-        options = queries.NDJSON_OPTIONS if documents else {"format": "text"}
-        condition = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
-        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), condition)
+    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+        """Yields the orphan keys of some buckets, cut anywhere: COPY text, for `ndjson` shapes a JSON string a line; no buckets = all."""
         with translated(self._address.conn_id):
-            conn = await connect_async(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
-            try:
-                async for data in copy_out(conn, query.as_string(None), **options):
-                    yield data
-            finally:
-                await conn.close(timeout=5)
+            columns = self._keys_columns if self._spec.keys_sql else self._columns
+            selection = queries.Selection(columns, shape)
+            documents = shape.format == "ndjson"
+            names = selection.document_id_json() if documents else sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
+            inside = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
+            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), inside)
+            return self._reading(columns).keys(query, shape)
 
     def clock(self) -> int:
         """Returns the source's time in microseconds, the scale of the versions that readings carry."""

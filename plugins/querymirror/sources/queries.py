@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import LiteralString, cast
 
 from psycopg import sql
 
+from querymirror.facts import Column, Key, Origin, Shape
 from querymirror.pg.hashing import bucket_of, content_expr, key_expr, row_hash
-from querymirror.records import Batch, Column, Key, Origin, Shape, Window
+from querymirror.records import Batch, Window
 
 _PLACEHOLDER = re.compile(r"%\((low|high)\)s|%%")
 
@@ -22,7 +22,7 @@ NDJSON_OPTIONS = {"format": "csv", "delimiter": "\x02", "quote": "\x01"}
 
 def raw(text: str) -> sql.SQL:
     """Marks SQL that the spec's author wrote, or a type name that a server gave, as SQL."""
-    return sql.SQL(cast("LiteralString", text))
+    return sql.SQL(text)
 
 
 def subselect(query: str) -> sql.Composed:
@@ -148,10 +148,8 @@ def batch_condition(batch: Batch, selection: Selection, cursor: Column | None, f
 
 def highest(origin: Origin | None, cursor: Column, query: str) -> sql.Composed:
     """Returns a query of the highest cursor as text, and of the time; one in the future must not become a bound."""
-    if origin is not None:
-        name, place = sql.Identifier(origin.column), sql.Identifier(origin.schema_name, origin.table)
-    else:
-        name, place = sql.Identifier("q", cursor.name), subselect(query)
+    name = sql.Identifier(origin.column) if origin is not None else sql.Identifier("q", cursor.name)
+    place: sql.Composable = sql.Identifier(origin.schema_name, origin.table) if origin is not None else subselect(query)
     return sql.SQL("SELECT max({c})::text FROM {place} WHERE {bound}").format(c=name, place=place, bound=not_in_future(name, cursor.source_type))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from querymirror.records import CycleSummary, Probe, Record, StreamState
+from pydantic import Field
+
+from querymirror.facts import Probe, Record
+from querymirror.records import CycleSummary, StreamState
 
 KEY_PREFIX = "querymirror:"
 
@@ -31,7 +34,7 @@ class PipelineState(Record):
     fingerprint: str
     target_identity: dict[str, Any]
     probe: Probe = Probe()
-    streams: dict[str, StreamState] = {}
+    streams: dict[str, StreamState] = Field(default_factory=dict)
     compared_at: str = ""
     last: CycleSummary | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from querymirror.records import Shape
+from querymirror.facts import Shape
 from querymirror.sources.base import Source
 from querymirror.targets.base import Target
 

@@ -16,6 +16,7 @@ from querymirror.sync.detect import detect
 from querymirror.sync.ensure import ensure, require_allowed
 from querymirror.sync.extract import extract
 from querymirror.sync.orphans import delete_orphans
+from querymirror.sync.run import Done, Run
 from querymirror.sync.upsert import upsert
 from querymirror.targets.base import Target
 
@@ -47,7 +48,7 @@ class Cycle:
 
     def detect(self, state: PipelineState | None, request: RunRequest) -> Detection:
         """Says whether anything moved and what the run must do; writes nothing."""
-        return detect(self.spec, self.source, self.target, state, request)
+        return detect(self._run(request, state))
 
     def ensure(self, state: PipelineState | None, request: RunRequest, detection: Detection) -> Ensured:  # noqa: ARG002 - the steps' common form
         """Creates or adapts the target."""
@@ -55,7 +56,7 @@ class Cycle:
 
     def extract(self, state: PipelineState | None, request: RunRequest, detection: Detection, ensured: Ensured) -> Extraction:
         """Fixes horizon and windows, and cuts what changed into batches."""
-        return extract(self.spec, self.source, self.target, state, request, detection, ensured)
+        return extract(self._run(request, state), detection, ensured)
 
     def upsert(self, batch: Batch, request: RunRequest, ensured: Ensured) -> BatchResult:  # noqa: ARG002 - the steps' common form
         """Moves one batch; repeating it changes nothing."""
@@ -63,9 +64,9 @@ class Cycle:
 
     def delete_orphans(self, request: RunRequest, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:  # noqa: ARG002 - the steps' common form
         """Removes what the query no longer returns."""
-        return delete_orphans(self.spec, self.source, self.target, request, detection, extraction)
+        return delete_orphans(self._run(request), detection, extraction)
 
-    def commit(
+    def commit(  # noqa: PLR0913 - what the tasks before it returned
         self,
         state: PipelineState | None,
         request: RunRequest,
@@ -77,9 +78,14 @@ class Cycle:
         orphans: OrphanResult,
     ) -> tuple[PipelineState | None, CycleSummary]:
         """Returns the state to write, None where it must not move, and the summary."""
-        return committing.commit(
-            self.spec, self.source, self.target, state, request, detection=detection, extraction=extraction, results=results, orphans=orphans
-        )
+        return committing.commit(self._run(request, state), Done(detection, extraction, tuple(results), orphans))
+
+    def quiet(self, state: PipelineState | None, request: RunRequest, *, seconds: float) -> CycleSummary:
+        """Returns the summary of a run in which `detect` found nothing to do."""
+        return committing.quiet(self._run(request, state), seconds=seconds)
+
+    def _run(self, request: RunRequest, state: PipelineState | None = None) -> Run:
+        return Run(self.spec, self.source, self.target, request, state)
 
 
 def run_cycle(cycle: Cycle, store: StateStore, request: RunRequest) -> CycleSummary:
@@ -88,14 +94,12 @@ def run_cycle(cycle: Cycle, store: StateStore, request: RunRequest) -> CycleSumm
     state = store.read(cycle.spec.id)
     detection = cycle.detect(state, request)
     if not detection.changed:
-        return committing.quiet(cycle.spec, state, request, seconds=time.monotonic() - begun)
+        return cycle.quiet(state, request, seconds=time.monotonic() - begun)
     ensured = cycle.ensure(state, request, detection)
     extraction = cycle.extract(state, request, detection, ensured)
     results = [cycle.upsert(batch, request, ensured) for batch in extraction.batches]
     orphans = cycle.delete_orphans(request, detection, ensured, extraction)
-    after, summary = cycle.commit(
-        state, request, detection=detection, ensured=ensured, extraction=extraction, results=results, orphans=orphans
-    )
+    after, summary = cycle.commit(state, request, detection=detection, ensured=ensured, extraction=extraction, results=results, orphans=orphans)
     summary = summary.model_copy(update={"seconds": time.monotonic() - begun})
     if after is not None:
         store.write(cycle.spec.id, after.model_copy(update={"last": summary}))

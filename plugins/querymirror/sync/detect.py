@@ -5,28 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from querymirror.plan.movement import Seen, decide
-from querymirror.records import Detection, RunRequest
-from querymirror.sources.base import Source
-from querymirror.spec.pipeline import PipelineSpec
-from querymirror.state.base import PipelineState
-from querymirror.targets.base import Target
+from querymirror.records import Detection
+from querymirror.sync.run import Run
 
 
-def detect(spec: PipelineSpec, source: Source, target: Target, state: PipelineState | None, request: RunRequest) -> Detection:
+def detect(run: Run) -> Detection:
     """Looks at the target, then at the source's counters; these come before any snapshot of this cycle, so what they count is visible to it."""
-    if request.window is not None:
-        return Detection(changed=True, reasons=(f"window {request.window.low} .. {request.window.high} asked for",), target_identity=target.identity())
-    identity = target.identity()
+    identity = run.target.identity()
+    window, state = run.request.window, run.state
+    if window is not None:
+        return Detection(changed=True, reasons=(f"window {window.low} .. {window.high} asked for",), target_identity=identity)
     streams = state.streams if state else {}
-    probe, facts = source.probe({name: s.origin for name, s in streams.items() if s.origin is not None})
+    probe, facts = run.source.probe({name: s.origin for name, s in streams.items() if s.origin is not None})
     seen = Seen(
         probe=probe,
         facts=facts,
-        key_tables=source.primary_key_origins(),
+        key_tables=run.source.primary_key_origins(),
         target_identity=identity,
         seconds_since_compare=_seconds_since(state.compared_at if state else ""),
     )
-    return decide(spec, state, request, seen)
+    return decide(run.spec, state, run.request, seen)
 
 
 def _seconds_since(moment: str) -> float:

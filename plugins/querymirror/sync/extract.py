@@ -5,33 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from querymirror.plan.window import advance
-from querymirror.records import Batch, Detection, Ensured, Extraction, RunRequest, StreamState, Window
+from querymirror.records import Batch, Detection, Ensured, Extraction, StreamState, Window
 from querymirror.sources.base import Source
 from querymirror.spec.pipeline import PipelineSpec
-from querymirror.state.base import PipelineState
 from querymirror.sync.compare import BUCKETS, differing_buckets
+from querymirror.sync.run import Run
 from querymirror.targets.base import Target
 
 WAIT_FOR_TRANSACTIONS = 0.5  # seconds; most end at once, and the window need not start again at the older bound
 WAIT_IN_FULL_READ = 5.0  # a bound found now saves a comparison of everything next time
 
 
-def extract(
-    spec: PipelineSpec, source: Source, target: Target, state: PipelineState | None, request: RunRequest, detection: Detection, ensured: Ensured
-) -> Extraction:
+def extract(run: Run, detection: Detection, ensured: Ensured) -> Extraction:
     """Decides what to read, from which bound, in which batches."""
-    if request.window is not None:
-        return Extraction(batches=_numbered(_window_batches(spec, source, {"main": request.window})), streams=state.streams if state else {})
+    spec, source, state = run.spec, run.source, run.state
+    if run.request.window is not None:
+        batches = _window_batches(spec, source, {"main": run.request.window})
+        return Extraction(batches=_numbered(batches), streams=state.streams if state else {})
     full = detection.full or ensured.refill or ensured.empty
     before = {} if full or state is None else dict(state.streams)
     streams, highs, bounded = _advance(spec, source, before, full=full)
     if full:
-        batches: Iterable[Batch] = [Batch(number=0, kind="range", window=w, direct=ensured.empty) for w in source.cut_ranges(spec.batch_size)]
+        batches = [Batch(number=0, kind="range", window=w, direct=ensured.empty) for w in source.cut_ranges(spec.batch_size)]
     elif detection.compare or not bounded:
-        batches = _comparison_batches(source, target)
+        batches = _comparison_batches(source, run.target)
     else:
         batches = _window_batches(spec, source, {name: _window(spec, source, name, stream) for name, stream in before.items()})
-    return Extraction(batches=_numbered(batches), streams=streams, highs=highs, full=full, compared=full or detection.compare or not bounded)
+    compared = full or detection.compare or not bounded
+    return Extraction(batches=_numbered(batches), streams=streams, highs=highs, full=full, compared=compared)
 
 
 def _advance(spec: PipelineSpec, source: Source, before: dict[str, StreamState], *, full: bool) -> tuple[dict[str, StreamState], dict[str, str | None], bool]:

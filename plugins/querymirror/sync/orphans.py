@@ -10,26 +10,25 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 from querymirror.errors import MassDeleteError
-from querymirror.records import Detection, Extraction, OrphanResult, RunRequest
+from querymirror.records import Detection, Extraction, OrphanResult
 from querymirror.sources.base import Source
-from querymirror.spec.pipeline import PipelineSpec
 from querymirror.sync.compare import BUCKETS, differing_buckets
-from querymirror.targets.base import OrphanSearch, Target
+from querymirror.sync.run import Run
+from querymirror.targets.base import OrphanSearch
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
 PAGE = 5_000  # candidates looked up and deleted together
 
 
-def delete_orphans(
-    spec: PipelineSpec, source: Source, target: Target, request: RunRequest, detection: Detection, extraction: Extraction
-) -> OrphanResult:
+def delete_orphans(run: Run, detection: Detection, extraction: Extraction) -> OrphanResult:
     """Deletes, marks or leaves orphans as `delete_missing` says.
 
     Raises:
         MassDeleteError: more than `max_delete_share` would go.
     """
+    spec, source, target = run.spec, run.source, run.target
     needed = detection.check_orphans or extraction.full or extraction.compared
-    if spec.delete_missing == "off" or request.window is not None or not needed:
+    if spec.delete_missing == "off" or run.request.window is not None or not needed:
         return OrphanResult()
     begun = time.monotonic()
     shape = target.shape(source.describe())
@@ -41,17 +40,17 @@ def delete_orphans(
         return source.stream_keys(shape, wanted, BUCKETS)
 
     with target.orphans(open_keys, buckets, BUCKETS, shape) as search:
-        _require_share(spec, target, request, search)
+        _require_share(run, search)
         deleted = sum(_delete_page(source, search, keys) for keys in search.pages(PAGE))
     return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun)
 
 
-def _require_share(spec: PipelineSpec, target: Target, request: RunRequest, search: OrphanSearch) -> None:
-    if request.allow_mass_delete or not search.total:
+def _require_share(run: Run, search: OrphanSearch) -> None:
+    if run.request.allow_mass_delete or not search.total:
         return
-    total = target.count()
-    if total > SMALL_TARGET and search.total > total * spec.max_delete_share:
-        raise MassDeleteError(spec.id, orphans=search.total, total=total, share=spec.max_delete_share)
+    total = run.target.count()
+    if total > SMALL_TARGET and search.total > total * run.spec.max_delete_share:
+        raise MassDeleteError(run.spec.id, orphans=search.total, total=total, share=run.spec.max_delete_share)
 
 
 def _delete_page(source: Source, search: OrphanSearch, keys: Sequence[tuple[str | None, ...]]) -> int:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from querymirror.records import Batch, BatchResult, Checksums, Column, Ensured, Key, Reject, RunRequest, Shape
+from querymirror.facts import Checksums, Column, Key, Shape
+from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
 
 OpenStream = Callable[[], AsyncIterator[bytes]]
 """Starts reading a batch: called once the target is ready, so that a later write never holds an older reading."""

@@ -14,7 +14,8 @@ import orjson
 from querymirror.connections import Address
 from querymirror.digest import document_checksums, id_checksums, id_hash
 from querymirror.errors import RecordError
-from querymirror.records import Batch, BatchResult, Checksums, Column, Ensured, Key, Reject, RunRequest, Shape, WireColumn
+from querymirror.facts import Checksums, Column, Key, Shape, WireColumn
+from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import ElasticsearchTarget
 from querymirror.targets.base import OpenKeys, OpenStream, OrphanSearch

@@ -89,9 +89,7 @@ class BulkLoad:
         ids = [orjson.loads(action)["index"]["_id"] for action, _ in pairs]
         found = self.client.call("POST", f"/{self.index}/_mget", {"ids": ids}, params={"filter_path": "docs._source,docs.found"})
         there = found.get("docs", [])
-        changed = [
-            pair for pair, doc in zip(pairs, there, strict=True) if not doc.get("found") or doc.get("_source") != orjson.loads(pair[1])
-        ]
+        changed = [pair for pair, doc in zip(pairs, there, strict=True) if not doc.get("found") or doc.get("_source") != orjson.loads(pair[1])]
         self.counts["unchanged"] += len(pairs) - len(changed)
         return changed
 

@@ -35,9 +35,7 @@ class Client:
         host = f"{'https' if secure else 'http'}://{address.host}:{address.port or 9200}"
         self._client = elasticsearch.Elasticsearch(host, request_timeout=REQUEST_TIMEOUT, max_retries=0, **options)
 
-    def call(
-        self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False
-    ) -> Any:  # noqa: ANN401 - JSON
+    def call(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False) -> Any:  # noqa: ANN401 - JSON
         """Sends a request and returns the JSON answer; with `missing_ok`, None for a 404."""
         data = None if body is None else orjson.dumps(body)
         try:
@@ -69,12 +67,15 @@ class Client:
             raise
         except elasticsearch.ApiError as err:
             kind = TransientError if err.meta.status in _PASSING else TerminalError
-            raise kind(f"HTTP {err.meta.status}: {_reason(err.body)}.", where=self._where) from err
+            message = f"HTTP {err.meta.status}: {_reason(err.body)}."
+            raise kind(message, where=self._where) from err
         except (elastic_transport.ConnectionError, elastic_transport.ConnectionTimeout) as err:
             fix = "Is Elasticsearch up and reachable from this worker?"
-            raise TransientError(f"{type(err).__name__}: {err.message}.", where=self._where, fix=fix) from err
+            message = f"{type(err).__name__}: {err.message}."
+            raise TransientError(message, where=self._where, fix=fix) from err
         except elastic_transport.TransportError as err:
-            raise TerminalError(f"{type(err).__name__}: {err.message}.", where=self._where) from err
+            message = f"{type(err).__name__}: {err.message}."
+            raise TerminalError(message, where=self._where) from err
 
     def close(self) -> None:
         """Closes the connections."""

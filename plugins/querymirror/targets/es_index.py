@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from querymirror.errors import SchemaError
-from querymirror.records import Column
+from querymirror.facts import Column
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import ElasticsearchTarget
 from querymirror.targets.es_client import Client

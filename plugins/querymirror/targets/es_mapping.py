@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from querymirror.records import Column
+from querymirror.facts import Column
 from querymirror.targets.type_map import base_name
 
 DELETED_AT = "deleted_at"  # set by delete_missing: soft

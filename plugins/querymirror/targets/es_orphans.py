@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from querymirror.errors import TransientError
-from querymirror.records import Key
+from querymirror.facts import Key
 from querymirror.targets.es_client import Client
 from querymirror.targets.es_mapping import DELETED_AT
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
 
 from querymirror.errors import SchemaError
-from querymirror.records import Column, Shape, WireColumn
+from querymirror.facts import Column, Shape, WireColumn
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
 from querymirror.targets.type_map import binary_safe, unbounded, widens
@@ -106,7 +106,7 @@ class TargetTable:
             if not exists:
                 self._conn.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
             own = self._target.create_sql
-            self._conn.execute(sql.SQL(cast("LiteralString", own.text)) if own else self._create_sql(columns))
+            self._conn.execute(sql.SQL(own.text) if own else self._create_sql(columns))
             if self.oid() is None:
                 message = f"create_sql ran but made no table {self.schema}.{self.name}."
                 raise SchemaError(message, where=self._spec.id, fix="Create the table that target.table names.")
@@ -127,7 +127,7 @@ class TargetTable:
         if row is None or row[0] is None:
             message = f"column {column.name!r} has type {column.type}, which the target database does not know."
             raise SchemaError(message, where=self._spec.id, fix="CREATE EXTENSION there, or cast the column in the query (::text).")
-        return sql.SQL(cast("LiteralString", column.type))
+        return sql.SQL(column.type)
 
     def adapt(self, columns: Sequence[Column], oid: int) -> list[str]:
         """Adds and widens columns as `on_schema_change` allows; returns what was done, in words.
@@ -160,7 +160,11 @@ class TargetTable:
         for c, there in others:
             if fail or not widens(there.type, c.type):
                 said.append(f"column {there.name!r} is {c.type} in the query and {there.type} in {self.schema}.{self.name}")
-        said += [f"{self.schema}.{self.name}.{c.name} is NOT NULL without a default and the query has no such column" for c in own.values() if c.required and c.name not in written]
+        said += [
+            f"{self.schema}.{self.name}.{c.name} is NOT NULL without a default and the query has no such column"
+            for c in own.values()
+            if c.required and c.name not in written
+        ]
         said += [f"{self.schema}.{self.name}.{name} is a generated column" for name in sorted(written) if name in own and own[name].generated]
         if said:
             raise SchemaError("; ".join(said) + ".", where=self._spec.id, fix="Cast or name the columns in the query, or change the table by hand.")

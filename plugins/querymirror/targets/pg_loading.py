@@ -18,6 +18,7 @@ from querymirror.targets.base import OpenStream
 from querymirror.targets.pg_statements import ROW_NUMBER, STAGE, Statements
 
 LOCK_TIMEOUT = 120  # seconds a batch waits for another run's batch of the same table
+SAMPLES = 3  # refused rows named in an error
 MAX_REJECTS = 10_000  # more than that in one batch is not a matter of rows
 
 _END_HOLDER = """
@@ -125,7 +126,7 @@ class Load:
         return written, rejects
 
     def _refuse(self, rejects: list[Reject], total: int, first: asyncpg.PostgresError) -> None:
-        if not self.keep_rejects and (len(rejects) >= 3 or len(rejects) == total):
+        if not self.keep_rejects and (len(rejects) >= SAMPLES or len(rejects) == total):
             raise self._record_error(rejects) from first
         if len(rejects) > MAX_REJECTS:
             message = f"the target refused more than {MAX_REJECTS} rows of one batch; the first: {first}."

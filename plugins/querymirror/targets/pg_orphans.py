@@ -11,8 +11,8 @@ import asyncpg
 from psycopg import sql
 
 from querymirror.connections import Address
+from querymirror.facts import Key
 from querymirror.pg.session import connect_async, translated
-from querymirror.records import Key
 from querymirror.targets.base import OpenKeys
 from querymirror.targets.pg_statements import Statements
 
@@ -37,7 +37,7 @@ class TableOrphanSearch:
 
 
 @contextmanager
-def table_orphans(
+def table_orphans(  # noqa: PLR0913 - what finds them
     address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, statement_timeout: int
 ) -> Iterator[TableOrphanSearch]:
     """Finds the orphans of some buckets; the session and its temporary tables end with the block."""

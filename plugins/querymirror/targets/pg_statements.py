@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import LiteralString, cast
 
 from psycopg import sql
 
+from querymirror.facts import Shape, WireColumn
 from querymirror.pg.hashing import bucket_of, content_expr, key_expr, row_hash
-from querymirror.records import Shape, WireColumn
 from querymirror.targets.pg_catalog import DELETED_AT, TableColumn
 
 STAGE = sql.Identifier("querymirror_stage")
@@ -16,7 +15,7 @@ ROW_NUMBER = sql.Identifier("querymirror_row")
 
 
 def _type(name: str) -> sql.SQL:
-    return sql.SQL(cast("LiteralString", name))
+    return sql.SQL(name)
 
 
 def _cast(column: sql.Identifier, has: str, wanted: str) -> sql.Composable:

@@ -13,9 +13,10 @@ import psycopg
 from psycopg import sql
 
 from querymirror.connections import Address
+from querymirror.facts import Checksums, Column, Shape
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, connect_async, translated
-from querymirror.records import Batch, BatchResult, Checksums, Column, Ensured, Reject, RunRequest, Shape
+from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
 from querymirror.targets.base import OpenKeys, OpenStream, OrphanSearch
