@@ -120,11 +120,11 @@ class AirflowServer:
         while not self.is_healthy(since=since):
             dead = [name for name in COMPONENTS if not self.daemon(name).is_running()]
             if dead:
-                raise DevstackError(f"airflow {dead[0]}", "ended while Airflow started.", log=self.daemon(dead[0]).log)
+                raise self._failed(dead[0], "ended while Airflow started.")
             if time.monotonic() > deadline:
                 health = self.health(since=since)
                 worst = next((name for name in COMPONENTS if health.get(name, "healthy") != "healthy"), COMPONENTS[0])
-                raise DevstackError(f"airflow {worst}", f"is not healthy after {timeout:.0f} seconds ({health}).", log=self.daemon(worst).log)
+                raise self._failed(worst, f"is not healthy after {timeout:.0f} seconds ({health}).")
             time.sleep(0.3)
 
     def stop(self) -> None:
@@ -157,6 +157,9 @@ class AirflowServer:
         """
         command = [sys.executable, "-m", "airflow", *args]
         return subprocess.run(command, check=False, env=self._environ(), cwd=self.root, capture_output=True, text=True, timeout=timeout)
+
+    def _failed(self, component: str, what: str) -> DevstackError:
+        return DevstackError(f"airflow {component}", what, log=self.daemon(component).log)
 
     def _environ(self) -> dict[str, str]:
         return clean_environ() | dict(self.environ)
