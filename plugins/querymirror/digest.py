@@ -14,7 +14,7 @@ def id_hash(document_id: str) -> int:
     return int.from_bytes(hashlib.md5(document_id.encode(), usedforsecurity=False).digest()[:8], "big", signed=True)
 
 
-def document_hash(document: Any) -> int:  # noqa: ANN401 - any JSON value
+def document_hash(document: Any) -> int:
     """Returns a 64-bit hash of a JSON value, whatever the order of its keys and the spelling of its numbers."""
     text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big", signed=True)

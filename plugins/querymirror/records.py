@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from querymirror.facts import Origin, Probe, Record
+from querymirror.facts import Key, Origin, Probe, Record
 
 Mode = Literal["incremental", "full_refresh", "verify"]
 
@@ -81,18 +81,20 @@ class Batch(Record):
     Attributes:
         number: position in the run.
         kind: `range` (first-key range of the whole query), `window` (cursor window), `changes` (keys named by a change's
-            window), `buckets` (key-hash buckets that differed).
+            window), `buckets` (key-hash buckets that differed), `keys` (rows by primary key, for a replay).
         stream: `main` or the name of the change.
         window: for `window` and `changes`; for `range` the bounds of the first key column.
+        keys: primary keys, for `keys`.
         buckets: numbers, for `buckets`.
         bucket_count: how many buckets there are.
         direct: the target is empty, rows can be copied straight in.
     """
 
     number: int
-    kind: Literal["range", "window", "changes", "buckets"]
+    kind: Literal["range", "window", "changes", "buckets", "keys"]
     stream: str = "main"
     window: Window = Window()
+    keys: tuple[Key, ...] = ()
     buckets: tuple[int, ...] = ()
     bucket_count: int = 0
     direct: bool = False
@@ -135,7 +137,7 @@ class Extraction(Record):
 
 
 class BatchResult(Record):
-    """What one batch did: rows read from the source, written to the target, found equal, refused; seconds."""
+    """What one batch did: rows read from the source, written to the target, found equal, refused; seconds; keys of a few rows that differed."""
 
     number: int = 0
     read: int = 0
@@ -143,14 +145,16 @@ class BatchResult(Record):
     unchanged: int = 0
     rejected: int = 0
     seconds: float = 0.0
+    samples: tuple[str, ...] = ()
 
 
 class OrphanResult(Record):
-    """What `delete_orphans` did; `checked` = the keys were compared; rows by hard or soft delete."""
+    """What `delete_orphans` did; `checked` = the keys were compared; rows by hard or soft delete; keys of a few of them."""
 
     checked: bool = False
     deleted: int = 0
     seconds: float = 0.0
+    samples: tuple[str, ...] = ()
 
 
 class Reject(Record):
@@ -171,7 +175,13 @@ class Reject(Record):
 
 
 class CycleSummary(Record):
-    """One finished run, for people and metrics."""
+    """One finished run, for people and metrics.
+
+    Attributes:
+        compared: whether source and target were compared in full; what differed was repaired and is counted.
+        samples: keys of a few rows that a comparison found different.
+        held_back_since: since when open transactions hold the cursor back, ISO 8601; empty = they don't.
+    """
 
     pipeline: str
     run_id: str
@@ -189,3 +199,5 @@ class CycleSummary(Record):
     cursor_after: str | None = None
     held_back_since: str = ""
     finished_at: str = ""
+    compared: bool = False
+    samples: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from querymirror.sync.cycle import run_cycle
 _SHOWN = ("outcome", "read", "upserted", "unchanged", "deleted", "rejected", "seconds", "cursor_before", "cursor_after")
 
 
-def run(  # noqa: PLR0913 - its options
+def run(
     pipeline: Annotated[str, typer.Argument(help="A pipeline's id in include/jobs, or a spec file.")],
     *,
     include: Annotated[Path | None, typer.Option(help="Another include folder.")] = None,

@@ -32,6 +32,7 @@ class Seen:
         key_tables: tables that the primary key comes from; 0 = an expression.
         target_identity: the target now; None = there is none.
         seconds_since_compare: since source and target were last compared in full.
+        verify_due: whether `verify_schedule` named a time since then.
     """
 
     probe: Probe
@@ -39,6 +40,7 @@ class Seen:
     key_tables: frozenset[int]
     target_identity: dict[str, Any] | None
     seconds_since_compare: float
+    verify_due: bool = False
 
 
 def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest, seen: Seen) -> Detection:
@@ -75,8 +77,8 @@ def _why_full(spec: PipelineSpec, state: PipelineState | None, request: RunReque
 
 
 def _look_at_request(spec: PipelineSpec, request: RunRequest, seen: Seen, found: _Findings) -> None:
-    if request.mode == "verify":
-        found.reasons.append("verify asked for")
+    if request.mode == "verify" or seen.verify_due:
+        found.reasons.append("verify asked for" if request.mode == "verify" else f"verify is due ({spec.verify_schedule})")
         found.compare = True
     elif seen.seconds_since_compare >= spec.reconcile_every:
         found.reasons.append(f"no full comparison for {seen.seconds_since_compare:.0f} s")

@@ -13,7 +13,7 @@ _TRAILER = b"\xff\xff"
 _EMPTY = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 
 
-async def copy_out(conn: asyncpg.Connection, query: str, **options: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - asyncpg's COPY options
+async def copy_out(conn: asyncpg.Connection, query: str, **options: Any) -> AsyncIterator[bytes]:
     """Yields what COPY (query) TO gives, as it comes; a read that breaks off raises, it never just ends."""
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
 

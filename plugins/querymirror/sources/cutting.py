@@ -17,7 +17,7 @@ MAX_BATCHES = 500  # Airflow maps at most 1,024 tasks
 _INTEGERS = {"smallint", "integer", "bigint"}
 
 
-def ranges(conn: psycopg.Connection[Any], *, first: Column, origin: Origin | None, query: str, rows: float, batch_size: int) -> list[Window]:  # noqa: PLR0913 - what decides the bounds
+def ranges(conn: psycopg.Connection[Any], *, first: Column, origin: Origin | None, query: str, rows: float, batch_size: int) -> list[Window]:
     """Cuts the query into ranges of its first key column; `rows` is the planner's estimate of the result."""
     wanted = min(math.ceil(rows / batch_size), MAX_BATCHES)
     if wanted <= 1:

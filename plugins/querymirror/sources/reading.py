@@ -74,6 +74,9 @@ class Reading:
 
     async def _conditions(self, conn: asyncpg.Connection, batch: Batch, selection: queries.Selection) -> AsyncIterator[sql.Composable]:
         key = [self._column(name) for name in self.spec.source.primary_key]
+        if batch.kind == "keys":
+            yield queries.in_keys(key, batch.keys)
+            return
         if batch.kind != "changes":
             cursor = self.spec.source.cursor_column
             yield queries.batch_condition(batch, selection, self._column(cursor) if cursor else None, key[0])

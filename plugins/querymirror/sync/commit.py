@@ -8,6 +8,8 @@ from querymirror.records import CycleSummary
 from querymirror.state.base import PipelineState
 from querymirror.sync.run import Done, Run
 
+SAMPLES = 20
+
 
 def commit(run: Run, done: Done) -> tuple[PipelineState | None, CycleSummary]:
     """Returns the state to write (None: a window run, whose state must not move) and the run's summary."""
@@ -59,8 +61,18 @@ def _summary(run: Run, done: Done) -> CycleSummary:
         cursor_before=_cursor(run.state),
         cursor_after=(main.high or main.low) if main else None,
         held_back_since=min(held, default=""),
+        compared=done.extraction.full or done.extraction.compared,
+        samples=_samples(done),
         finished_at=_now(),
     )
+
+
+def _samples(done: Done) -> tuple[str, ...]:
+    """Keys of rows that a comparison found different; other runs write what changed, which is no news."""
+    if not done.extraction.compared or done.extraction.full:
+        return ()
+    written = [sample for result in done.results for sample in result.samples]
+    return tuple(written[:SAMPLES] + [f"orphan {key}" for key in done.orphans.samples])
 
 
 def _cursor(state: PipelineState | None) -> str | None:

@@ -16,6 +16,7 @@ from querymirror.sync.detect import detect
 from querymirror.sync.ensure import ensure, require_allowed
 from querymirror.sync.extract import extract
 from querymirror.sync.orphans import delete_orphans
+from querymirror.sync.rejects import replay
 from querymirror.sync.run import Done, Run
 from querymirror.sync.upsert import upsert
 from querymirror.targets.base import Target
@@ -66,7 +67,7 @@ class Cycle:
         """Removes what the query no longer returns."""
         return delete_orphans(self._run(request), detection, extraction)
 
-    def commit(  # noqa: PLR0913 - what the tasks before it returned
+    def commit(
         self,
         state: PipelineState | None,
         request: RunRequest,
@@ -83,6 +84,10 @@ class Cycle:
     def quiet(self, state: PipelineState | None, request: RunRequest, *, seconds: float) -> CycleSummary:
         """Returns the summary of a run in which `detect` found nothing to do."""
         return committing.quiet(self._run(request, state), seconds=seconds)
+
+    def replay(self, request: RunRequest, keys: Sequence[str] | None = None) -> BatchResult:
+        """Tries refused rows again; see `sync.rejects`."""
+        return replay(self._run(request), keys)
 
     def _run(self, request: RunRequest, state: PipelineState | None = None) -> Run:
         return Run(self.spec, self.source, self.target, request, state)

@@ -23,9 +23,19 @@ def detect(run: Run) -> Detection:
         key_tables=run.source.primary_key_origins(),
         target_identity=identity,
         seconds_since_compare=_seconds_since(state.compared_at if state else ""),
+        verify_due=_verify_due(run.spec.verify_schedule, state.compared_at if state else ""),
     )
     return decide(run.spec, state, run.request, seen)
 
 
 def _seconds_since(moment: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() if moment else float("inf")
+
+
+def _verify_due(schedule: str | None, compared_at: str) -> bool:
+    if schedule is None or not compared_at:
+        return False
+    from croniter import croniter  # noqa: PLC0415 - most pipelines have no such schedule
+
+    last: datetime = croniter(schedule, datetime.now(UTC)).get_prev(datetime)
+    return last > datetime.fromisoformat(compared_at)

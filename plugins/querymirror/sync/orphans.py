@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from querymirror.errors import MassDeleteError
+from querymirror.facts import Key
 from querymirror.records import Detection, Extraction, OrphanResult
 from querymirror.sources.base import Source
 from querymirror.sync.compare import BUCKETS, differing_buckets
@@ -17,6 +19,7 @@ from querymirror.sync.run import Run
 from querymirror.targets.base import OrphanSearch
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
+SAMPLES = 10  # keys named in the result
 PAGE = 5_000  # candidates looked up and deleted together
 
 
@@ -41,8 +44,12 @@ def delete_orphans(run: Run, detection: Detection, extraction: Extraction) -> Or
 
     with target.orphans(open_keys, buckets, BUCKETS, shape) as search:
         _require_share(run, search)
-        deleted = sum(_delete_page(source, search, keys) for keys in search.pages(PAGE))
-    return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun)
+        deleted, samples = 0, list[str]()
+        for keys in search.pages(PAGE):
+            gone = _gone(source, keys)
+            deleted += search.delete(gone.keys, gone.version) if gone.keys else 0
+            samples += [", ".join(map(str, key)) for key in gone.keys[: SAMPLES - len(samples)]]
+    return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun, samples=tuple(samples))
 
 
 def _require_share(run: Run, search: OrphanSearch) -> None:
@@ -53,8 +60,13 @@ def _require_share(run: Run, search: OrphanSearch) -> None:
         raise MassDeleteError(run.spec.id, orphans=search.total, total=total, share=run.spec.max_delete_share)
 
 
-def _delete_page(source: Source, search: OrphanSearch, keys: Sequence[tuple[str | None, ...]]) -> int:
+class _Gone(NamedTuple):
+    keys: list[Key]
+    version: int
+
+
+def _gone(source: Source, keys: Sequence[Key]) -> _Gone:
+    """Looks candidates up in the source once more; the clock is read first, so whatever comes back later has a later version."""
     version = source.clock()
     there = source.present(keys)
-    gone = [key for key in keys if key not in there]
-    return search.delete(gone, version) if gone else 0
+    return _Gone([key for key in keys if key not in there], version)

@@ -97,6 +97,7 @@ class ElasticsearchIndex:
             upserted=load.counts["upserted"],
             unchanged=load.counts["unchanged"],
             rejected=len(load.rejects),
+            samples=tuple(f"different {i}" for i in load.samples) if batch.kind == "buckets" else (),
             seconds=time.monotonic() - begun,
         )
 

@@ -23,6 +23,7 @@ BODY_BYTES = 5_000_000
 IN_FLIGHT = 2
 ATTEMPTS = 6  # of a body that the cluster pushes back with 429; 0.25 s doubled each time
 MAX_REJECTS = 10_000
+SAMPLE_KEYS = 20  # documents named that differed
 _CONFLICT, _BUSY, _OK = 409, 429, 300
 
 
@@ -61,6 +62,7 @@ class BulkLoad:
     run_id: str
     counts: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
 
     async def run(self, stream: AsyncIterator[bytes]) -> None:
         """Sends everything; returns when every document's result is known."""
@@ -91,6 +93,7 @@ class BulkLoad:
         there = found.get("docs", [])
         changed = [pair for pair, doc in zip(pairs, there, strict=True) if not doc.get("found") or doc.get("_source") != orjson.loads(pair[1])]
         self.counts["unchanged"] += len(pairs) - len(changed)
+        self.samples += [orjson.loads(action)["index"]["_id"] for action, _ in changed[: max(SAMPLE_KEYS - len(self.samples), 0)]]
         return changed
 
     def _write(self, pairs: list[tuple[bytes, bytes]]) -> None:

@@ -35,7 +35,7 @@ class Client:
         host = f"{'https' if secure else 'http'}://{address.host}:{address.port or 9200}"
         self._client = elasticsearch.Elasticsearch(host, request_timeout=REQUEST_TIMEOUT, max_retries=0, **options)
 
-    def call(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False) -> Any:  # noqa: ANN401 - JSON
+    def call(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False) -> Any:
         """Sends a request and returns the JSON answer; with `missing_ok`, None for a 404."""
         data = None if body is None else orjson.dumps(body)
         try:
@@ -54,7 +54,7 @@ class Client:
             answer = self._perform("POST", f"/{index}/_bulk", body, {"filter_path": filters}, _NDJSON)
         return [next(iter(item.values())) for item in answer.get("items", [])]
 
-    def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+    def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:
         response = self._client.perform_request(method, path, params=dict(params or {}), headers=dict(headers), body=data)
         return response.body
 
@@ -82,7 +82,7 @@ class Client:
         self._client.close()
 
 
-def _reason(body: Any) -> str:  # noqa: ANN401 - JSON
+def _reason(body: Any) -> str:
     error = body.get("error") if isinstance(body, dict) else body
     if isinstance(error, dict):
         causes: Sequence[Any] = error.get("root_cause") or [error]

@@ -7,7 +7,7 @@ commits later has also read later. A retried batch ends the session of its earli
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 from psycopg import sql
@@ -18,6 +18,7 @@ from querymirror.targets.base import OpenStream
 from querymirror.targets.pg_statements import ROW_NUMBER, STAGE, Statements
 
 LOCK_TIMEOUT = 120  # seconds a batch waits for another run's batch of the same table
+SAMPLE_KEYS = 20  # rows named that a comparison found different
 SAMPLES = 3  # refused rows named in an error
 MAX_REJECTS = 10_000  # more than that in one batch is not a matter of rows
 
@@ -48,6 +49,7 @@ class Load:
     request: RunRequest
     keep_rejects: bool
     key: tuple[str, ...]
+    samples: list[str] = field(default_factory=list)
 
     async def run(self, conn: asyncpg.Connection, open_stream: OpenStream) -> tuple[BatchResult, list[Reject]]:
         """Loads the batch; the transaction that the caller holds makes it all or nothing."""
@@ -67,6 +69,7 @@ class Load:
             unchanged=read - upserted - len(rejects),
             rejected=len(rejects),
             seconds=time.monotonic() - begun,
+            samples=tuple(self.samples),
         )
         return result, rejects
 
@@ -95,6 +98,10 @@ class Load:
     async def _merge(self, conn: asyncpg.Connection) -> tuple[int, list[Reject]]:
         try:
             async with conn.transaction():
+                if self.batch.kind == "buckets":  # a comparison found them: name a few
+                    count, samples = await conn.fetchrow(self.statements.merge_with_samples(SAMPLE_KEYS).as_string(None))
+                    self.samples.extend(samples or ())
+                    return int(count), []
                 status = await conn.execute(self.statements.merge().as_string(None))
         except asyncpg.CardinalityViolationError as err:
             message = "the query returns more than one row for a primary key."

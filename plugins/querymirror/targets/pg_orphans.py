@@ -37,7 +37,7 @@ class TableOrphanSearch:
 
 
 @contextmanager
-def table_orphans(  # noqa: PLR0913 - what finds them
+def table_orphans(
     address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, statement_timeout: int
 ) -> Iterator[TableOrphanSearch]:
     """Finds the orphans of some buckets; the session and its temporary tables end with the block."""

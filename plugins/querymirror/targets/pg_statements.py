@@ -62,6 +62,12 @@ class Statements:
             parts.append(sql.SQL(" AND s.{} BETWEEN $1 AND $2").format(ROW_NUMBER))
         return sql.SQL("INSERT INTO {} AS t ({}) {} {}").format(self._table, names, sql.Composed(parts), self._on_conflict())
 
+    def merge_with_samples(self, limit: int) -> sql.Composed:
+        """Returns the merge as a query of how many rows it wrote and of a few of their keys."""
+        keys = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(k)) for k in self._keys)
+        described = sql.SQL("CASE WHEN t.xmax = 0 THEN 'missing ' ELSE 'different ' END || concat_ws(', ', {})").format(keys)
+        return sql.SQL("WITH w(k) AS ({} RETURNING {}) SELECT count(*), (array_agg(k))[1:{}] FROM w").format(self.merge(), described, sql.Literal(limit))
+
     def _different(self) -> sql.Composable:
         compared = [w for w in self.shape.columns if w.compared and w.target not in self._keys]
         tests: list[sql.Composable] = []
