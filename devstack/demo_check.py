@@ -59,11 +59,12 @@ def compare_table(pipeline: str, source: psycopg.Connection[Any], target: psycop
     return _compare(pipeline, wanted, found, _close)
 
 
-def compare_index(pipeline: str, source: psycopg.Connection[Any], target: Elasticsearch) -> Comparison:
-    """Compares an index with the source, document by document."""
-    target.indices.refresh(index=pipeline)
+def compare_index(pipeline: str, source: psycopg.Connection[Any], target: Elasticsearch, *, index: str | None = None) -> Comparison:
+    """Compares an index with the source, document by document; `index` where it is not named after the pipeline."""
+    index = index or pipeline
+    target.indices.refresh(index=index)
     wanted = DOCUMENTS[pipeline](source)
-    found = dict(_documents(target, pipeline))
+    found = dict(_documents(target, index))
     return _compare(pipeline, wanted, found, lambda left, right: _filled(left) == _filled(right))
 
 

