@@ -26,7 +26,7 @@ __all__ = ["Loaded", "default_include", "find_spec", "load_all", "load_settings"
 
 ENDINGS = (".yaml", ".yml")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,199}\Z")
-_UPPER_KEY = re.compile(r"[A-Z][A-Z_]+\Z")
+_WORDS = {"yes": True, "on": True, "no": False, "off": False}  # what YAML 1.1 takes for true and false
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def load_spec(path: Path, include: Path, settings: Settings | None = None) -> Pi
     if not _ID.match(path.stem) or path.suffix not in ENDINGS:
         fix = "Use a letter, then letters, digits, '_', '-' and '.', and end it in .yaml."
         problems.add_at(problems.file, 0, (), f"{path.name!r} can't name a pipeline.", fix)
+        problems.silence(("id",))
     data = problems.document.value
     if not isinstance(data, dict):
         problems.add((), "a spec is a mapping of fields to values.", "Begin with `source:` and `target:`; docs/spec.md has examples.")
@@ -214,6 +215,8 @@ class _Reading:
             names.add(name)
 
     def _validated(self, data: dict[str, Any]) -> PipelineSpec | None:
+        if isinstance(data.get("paused"), str):
+            data["paused"] = _WORDS.get(data["paused"].lower(), data["paused"])
         try:
             return PipelineSpec.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as err:

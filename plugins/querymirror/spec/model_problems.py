@@ -40,15 +40,17 @@ def add_model_problems(error: ValidationError, problems: Problems, below: Path =
     """Adds each error of the model to the problems, except of fields whose problem is known already."""
     root: type[BaseModel] = Settings if error.title == "Settings" else PipelineSpec
     for detail in error.errors(include_url=False):
-        path = _field_path(detail["loc"], root)
+        path = _field_path(detail["type"], detail["loc"], root)
         if problems.told((*below, *path)) or any(problems.told((*below, *path[:end])) for end in range(1, len(path))):
             continue
         what, fix = _say(detail, path, root)
         problems.add((*below, *path), what, fix)
 
 
-def _field_path(loc: tuple[int | str, ...], root: type[BaseModel]) -> Path:
+def _field_path(kind: str, loc: tuple[int | str, ...], root: type[BaseModel]) -> Path:
     """Returns the path in the file: pydantic puts the union's tag behind `target`."""
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        return (*loc, "type")
     if root is PipelineSpec and len(loc) > 1 and loc[0] == "target" and loc[1] in TARGETS:
         return (loc[0], *loc[2:])
     return loc
@@ -100,19 +102,23 @@ def _literal(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple
 def _tag(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
     given = detail["input"].get("type") if isinstance(detail["input"], dict) else None
     if given is None:
-        return "target.type is missing.", f"Add type, one of: {listed(TARGETS)}."
+        return "the field is missing.", f"Add type, one of: {listed(TARGETS)}."
     return f"{quoted(given)} is not a type of target.", suggestion(str(given), TARGETS, f"Use one of: {listed(TARGETS)}.")
 
 
 def _range(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
     context = detail.get("ctx", {})
     words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    wanted = ", ".join(f"{words[k]} {v:,}" for k, v in context.items() if k in words)
+    wanted = ", ".join(f"{words[k]} {v:,g}" for k, v in context.items() if k in words)
     return f"{quoted(detail['input'])} is out of range.", f"Write a number that is {wanted}."
 
 
 def _too_short(_detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
     return "it is empty.", "Name at least one."
+
+
+def _empty_text(_detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
+    return "it is empty.", "Write a name."
 
 
 def _pattern(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
@@ -130,6 +136,6 @@ _SAID: dict[str, Callable[[ErrorDetails, Path, type[BaseModel]], tuple[str, str]
     "less_than": _range,
     "less_than_equal": _range,
     "too_short": _too_short,
-    "string_too_short": _too_short,
+    "string_too_short": _empty_text,
     "string_pattern_mismatch": _pattern,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
@@ -56,7 +57,7 @@ def suggestion(name: str, names: Iterable[str], otherwise: str) -> str:
 
 def quoted(value: object) -> str:
     """Returns a value as it stands in a message, cut at 80 characters."""
-    text = repr(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - what fits a line
 
 

@@ -59,7 +59,8 @@ class UpperForm:
         self._check_keys(statements["SELECT_KEYS_SQL"], keys)
         selected = self._select(statements["SELECT_SOURCE_SQL"], insert)
         source_conn, target_conn = (self._connection(name) for name in _CONNECTIONS)
-        common["target"] = {"type": "postgres", "conn_id": target_conn, "table": table}
+        if table and isinstance(target_conn, str):
+            common["target"] = {"type": "postgres", "conn_id": target_conn, "table": table}
         if self._problems.found or insert is None or selected is None:
             return common
         query, names = selected

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CURSOR = "__cursor"
 _PLACE = re.compile(r"%%|%s|%\(\w+\)s")
+_TOKEN = re.compile(r"<Token [^>]*?text: (.*?), line: [^>]*>")  # how sqlglot shows a token
 _COMPARISONS = frozenset(["=", "<", ">", "<=", ">=", "<>", "!="])
 _TESTS = frozenset(["in", "like", "ilike", "is", "similar", "not", "exists", "between", "overlaps", "isnull", "notnull"])
 _CONDITION_FIX = "End the statement with one condition on the cursor: WHERE updated_at > %s, or AND updated_at > %s."
@@ -50,15 +51,17 @@ def parse_select(statement: Statement) -> exp.Query:
 
     text = statement.text
     for token in statement.tokens:
-        if token.kind == "place":  # one as long, that sqlglot knows
-            text = text[: token.start] + "$1".ljust(len(token.text)) + text[token.end :]
+        if token.kind in {"place", "operator"}:  # something as long, that sqlglot knows
+            known = "$1".ljust(len(token.text)) if token.kind == "place" else token.text.replace("%%", "% ")
+            text = text[: token.start] + known + text[token.end :]
     try:
         tree = sqlglot.parse_one(text, dialect="postgres")
     except errors.ParseError as err:
         first = err.errors[0] if err.errors else {}
         line = int(first.get("line") or 1)
         offset = len("".join(text.splitlines(keepends=True)[: line - 1]))
-        raise SpecTextError(offset, f"the SQL can't be parsed: {first.get('description') or err}".rstrip(".") + ".", "Correct the syntax.") from err
+        said = _TOKEN.sub(r"'\1'", str(first.get("description") or err)).rstrip(".")
+        raise SpecTextError(offset, f"the SQL can't be parsed: {said}.", "Correct the syntax.") from err
     except (errors.SqlglotError, RecursionError) as err:
         raise SpecTextError(0, f"the SQL can't be parsed: {type(err).__name__}.", "Correct the syntax.") from err
     if not isinstance(tree, exp.Query):

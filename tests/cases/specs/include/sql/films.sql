@@ -1,0 +1,3 @@
+-- All films.
+SELECT film_id, title, updated_at
+FROM content.film

@@ -1,0 +1,2 @@
+SELECT 1 AS film_id;
+DELETE FROM content.film

@@ -1,0 +1,6 @@
+"""Transforms of the test cases."""
+
+
+def upper_titles(batch):
+    """Upper-case titles."""
+    return batch
