@@ -37,6 +37,24 @@ class Address:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+def from_connection(connection: Any) -> Address:  # noqa: ANN401 - two classes of Airflow with the same fields
+    """Returns an Airflow connection as an address.
+
+    Args:
+        connection: of `airflow.sdk` or of `airflow.models`; both have the same fields.
+    """
+    return Address(
+        conn_id=connection.conn_id,
+        conn_type=connection.conn_type or "",
+        host=connection.host or "localhost",
+        port=connection.port,
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+        extra=connection.extra_dejson,
+    )
+
+
 def address_from_env(conn_id: str, environ: Mapping[str, str] = os.environ) -> Address:
     """Reads `AIRFLOW_CONN_<ID>`, as a URI or as JSON.
 

@@ -7,6 +7,7 @@ PipelineError
 ├── TerminalError    fail now; a retry gives the same answer
 │   ├── SchemaError      the target can't be adapted safely
 │   └── MassDeleteError  a run would delete more than `max_delete_share`
+├── RequestError     a request to the API can't be done; carries the HTTP status and a code
 └── RecordError      the target refused rows; carries counts and samples
 """
 
@@ -108,6 +109,19 @@ class MassDeleteError(TerminalError):
             fix="If that is right, trigger a run with allow_mass_delete: true or raise max_delete_share; "
             "if not, look at the source: was a table emptied or a filter changed?",
         )
+
+
+class RequestError(PipelineError):
+    """A request to the API can't be done as it was made.
+
+    Args:
+        status: the HTTP status of the answer.
+        code: one word for programs, `not_found` for example.
+    """
+
+    def __init__(self, what: str, *, status: int, code: str, where: str = "", fix: str = "") -> None:
+        self.status, self.code = status, code
+        super().__init__(what, where=where, fix=fix)
 
 
 class RecordError(PipelineError):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from querymirror.connections import Address
+from querymirror.connections import Address, from_connection
 from querymirror.errors import TransientError
 from querymirror.spec.pipeline import PipelineSpec
 
@@ -43,24 +41,6 @@ async def addresses(spec: PipelineSpec) -> tuple[Address, Address]:
         except AirflowNotFoundException as err:
             raise _unknown(conn_id) from err
     return found[0], found[1]
-
-
-def from_connection(connection: Any) -> Address:  # noqa: ANN401 - two classes of Airflow with the same fields
-    """Returns an Airflow connection as an address.
-
-    Args:
-        connection: of `airflow.sdk` or of `airflow.models`; both have the same fields.
-    """
-    return Address(
-        conn_id=connection.conn_id,
-        conn_type=connection.conn_type or "",
-        host=connection.host or "localhost",
-        port=connection.port,
-        login=connection.login,
-        password=connection.password,
-        schema=connection.schema,
-        extra=connection.extra_dejson,
-    )
 
 
 def _address(conn_id: str, kind: str) -> Address:
