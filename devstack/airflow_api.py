@@ -14,6 +14,7 @@ import httpx
 
 from querymirror.records import CycleSummary
 
+LOG_LINES = 12  # of a failed task, where no exception tells why
 UNFINISHED = {"queued", "running"}
 
 
@@ -92,15 +93,16 @@ class AirflowApi:
         return CycleSummary.from_json(json.loads(value) if isinstance(value, str) else value)
 
     def failure(self, run: DagRun) -> str:
-        """Returns the last lines that a failed run's tasks logged, for a message; empty where there are none."""
+        """Returns the exceptions of a failed run's tasks, or the last lines they logged; empty where no task failed."""
         tasks = self._get(_path("dags", run.dag_id, "dagRuns", run.run_id, "taskInstances"))["task_instances"]
         return "\n".join(self._task_log(run, task) for task in tasks if task["state"] == "failed")
 
     def _task_log(self, run: DagRun, task: dict[str, Any]) -> str:
         path = _path("dags", run.dag_id, "dagRuns", run.run_id, "taskInstances", task["task_id"], "logs", str(task["try_number"]))
         content = self._get(path, map_index=str(task["map_index"]))["content"]
-        lines = [_log_line(entry) for entry in content]
-        return "\n".join([f"{run.dag_id}.{task['task_id']}:", *(f"  {line}" for line in lines[-12:])])
+        told = [entry for entry in content if isinstance(entry, dict) and entry.get("error_detail")]
+        lines = [_log_line(entry) for entry in (told or content)[-LOG_LINES:]]
+        return "\n".join([f"{run.dag_id}.{task['task_id']}:", *(f"  {line}" for line in lines)])
 
     def _get(self, path: str, **params: str) -> dict[str, Any]:
         return self._read(self._http.get(path, params=params))
