@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from querymirror.errors import SpecError, SpecTextError
@@ -21,6 +21,8 @@ from querymirror.spec.upper_form import UPPER_KEYS
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "specs"
 GOOD = [f.read_text(encoding="utf-8") for f in sorted((CASES / "valid").glob("*.yaml"))]
+# The same examples each time, in about a second: a loaded machine must not fail a test.
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 SETTINGS = load_settings(CASES / "include")
 
 _NAMES = st.sampled_from([*PipelineSpec.model_fields, "conn_id", "query", "primary_key", "type", "table", "index", "keys_sql", "omit", *UPPER_KEYS])
@@ -50,25 +52,28 @@ def load(data: bytes) -> None:
         load_spec(path, CASES / "include", SETTINGS)
 
 
+@QUICK
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
     """Arbitrary bytes never raise anything else."""
     load(data)
 
 
+@QUICK
 @given(st.text(max_size=300))
 def test_any_text(text: str) -> None:
     """Arbitrary text never raises anything else."""
     load(text.encode("utf-8", "surrogatepass"))
 
 
+@QUICK
 @given(st.dictionaries(_NAMES, _VALUES, max_size=8))
 def test_any_yaml(data: dict[str, Any]) -> None:
     """Any YAML over the field names never raises anything else."""
     load(yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300)
+@QUICK
 @given(st.sampled_from(GOOD), st.data())
 def test_any_cut_of_a_good_spec(text: str, data: st.DataObject) -> None:
     """A good spec with a piece cut out or put in never raises anything else."""
@@ -78,6 +83,7 @@ def test_any_cut_of_a_good_spec(text: str, data: st.DataObject) -> None:
     load((text[:start] + piece + text[end:]).encode())
 
 
+@QUICK
 @given(st.text(alphabet="'\"()[];%s-/*$ aE\\\n,.:&uU", max_size=60))
 def test_tokens_keep_the_author_s_text(text: str) -> None:
     """Tokens lie in order inside the text, each with the characters that stand there."""

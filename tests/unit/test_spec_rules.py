@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from croniter import croniter
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from querymirror.errors import SpecTextError
@@ -104,6 +104,7 @@ def test_wrong_cron_expressions_are_refused(text: str, what: str) -> None:
 _ITEM = st.from_regex(r"(\*|[0-9]{1,2}|[a-z]{3})(-([0-9]{1,2}|[a-z]{3}))?(/[0-9]{1,2})?", fullmatch=True)
 
 
+@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_ITEM | st.just("*"), min_size=5, max_size=5).map(" ".join))
 @example("0 0 29 2 *")
 def test_the_scheduler_takes_every_cron_expression_that_passes(text: str) -> None:
