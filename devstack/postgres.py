@@ -134,11 +134,12 @@ class PostgresServer:
             conn.execute(statement)
 
 
-def start(root: Path) -> PostgresServer:
+def start(root: Path, *, extra: Mapping[str, str] | None = None) -> PostgresServer:
     """Starts the server of a stack with its roles and databases, or returns the one that runs.
 
     Args:
         root: the stack's folder, made if needed. Where root runs it, its parents are opened for traversal (o+x).
+        extra: settings that replace those of `SETTINGS`, kept for later starts; None = those kept.
 
     Raises:
         DevstackError: it does not come up.
@@ -153,6 +154,8 @@ def start(root: Path) -> PostgresServer:
         _prepare_for_other_user(folder)
     if not (data / "PG_VERSION").is_file():
         _init(data, log)
+    if extra is not None:
+        _write_conf(data / "extra.conf", extra)
     server = PostgresServer(root, port_for(root, "postgres"))
     server.start()
     _populate(server)
@@ -187,19 +190,31 @@ def _init(data: Path, log: Path) -> None:
         shutil.rmtree(data, ignore_errors=True)  # what an interrupted initdb left
         _run("initdb", "-D", str(data), *options, log=log)
     with (data / "postgresql.conf").open("a") as conf:
-        conf.write("include = 'devstack.conf'\n")
+        conf.write("include = 'devstack.conf'\ninclude_if_exists = 'extra.conf'\n")
 
 
 def _launch(data: Path, log: Path, port: int) -> None:
-    lines = [f"{name} = '{value}'" for name, value in {**SETTINGS, "port": str(port)}.items()]
-    (data / "devstack.conf").write_text("\n".join(lines) + "\n")
-    (data / "devstack.conf").chmod(0o644)
+    _write_conf(data / "devstack.conf", {**SETTINGS, "port": str(port)})
+    _drop_dead_lock(data)
     _run("pg_ctl", "start", "-w", "-D", str(data), "-l", str(log), "-t", str(_START_TIMEOUT), log=log)
     deadline = time.monotonic() + _START_TIMEOUT
     while not accepts(port):
         if time.monotonic() > deadline:
             raise DevstackError("postgres", f"does not answer on port {port}.", log=log)
         time.sleep(0.05)
+
+
+def _write_conf(path: Path, settings: Mapping[str, str]) -> None:
+    path.write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
+    path.chmod(0o644)
+
+
+def _drop_dead_lock(data: Path) -> None:
+    # A killed server whose parent has not read its status yet still counts as running for the next one, and it may stay so:
+    # in containers nobody does.
+    lock = data / "postmaster.pid"
+    if lock.is_file() and _postmaster(data) is None:
+        lock.unlink()
 
 
 def _populate(server: PostgresServer) -> None:
