@@ -49,6 +49,7 @@ class Origin(Record):
         schema_name, table, column: its names.
         type: of the column.
         indexed: whether its highest value is found without reading the table.
+        names_key: whether the same table's rows name the keys (of a change): an update can then leave a key behind.
     """
 
     oid: int
@@ -57,6 +58,7 @@ class Origin(Record):
     column: str
     type: str
     indexed: bool = False
+    names_key: bool = False
 
 
 class TableProbe(Record):

@@ -46,6 +46,7 @@ class Detection(Record):
         full: the whole query must be read (first load, target gone, new spec, by request).
         compare: source and target must be compared by content.
         check_orphans: rows may have left the query.
+        check_counts: a key may have changed; counts of both sides tell.
         probe: the source's counters, read before any snapshot of this cycle.
         target_identity: the target as it was found; None = there is none.
     """
@@ -55,6 +56,7 @@ class Detection(Record):
     full: bool = False
     compare: bool = False
     check_orphans: bool = False
+    check_counts: bool = False
     probe: Probe = Probe()
     target_identity: dict[str, Any] | None = None
 

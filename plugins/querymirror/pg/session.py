@@ -29,6 +29,10 @@ _TEXT_SETTINGS = {
     "bytea_output": "hex",
     "xmlbinary": "base64",
     "client_encoding": "UTF8",
+    # So that the server, too, notices a worker whose machine is gone, and frees its locks.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
 
 # Classes of SQLSTATE that may pass: connection, resources, operator intervention, system, rollback, lock not available.

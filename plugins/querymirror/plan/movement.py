@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from querymirror.facts import Probe, QueryFacts, TableProbe
-from querymirror.records import Detection, RunRequest
+from querymirror.records import Detection, RunRequest, StreamState
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.state.base import PipelineState
 
@@ -20,6 +20,7 @@ class _Findings:
     reasons: list[str] = field(default_factory=list)
     compare: bool = False
     check_orphans: bool = False
+    check_counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Seen:
         target_identity: the target now; None = there is none.
         seconds_since_compare: since source and target were last compared in full.
         verify_due: whether `verify_schedule` named a time since then.
+        transactions_ended: whether one of those that hold a bound of the state back has ended.
     """
 
     probe: Probe
@@ -41,6 +43,7 @@ class Seen:
     target_identity: dict[str, Any] | None
     seconds_since_compare: float
     verify_due: bool = False
+    transactions_ended: bool = False
 
 
 def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest, seen: Seen) -> Detection:
@@ -57,6 +60,7 @@ def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest,
         reasons=tuple(found.reasons),
         compare=found.compare,
         check_orphans=found.check_orphans or found.compare,
+        check_counts=found.check_counts,
         probe=seen.probe,
         target_identity=seen.target_identity,
     )
@@ -94,6 +98,9 @@ def _look_at_target(state: PipelineState, seen: Seen, found: _Findings) -> None:
 
 
 def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found: _Findings) -> None:
+    if seen.transactions_ended:
+        # What they wrote may lie below the highest cursor, and their session may not have counted it yet.
+        found.reasons.append("transactions that were open during an earlier cycle have ended")
     if seen.probe.blind:
         _cannot_tell(spec, seen, found)
         return
@@ -132,7 +139,16 @@ def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, se
         found.compare = True
     elif "main" not in covering or seen.key_tables != {now.oid}:
         # A change's window shows the rows that were written; one that was deleted takes its part of a document along unseen.
-        found.compare = found.compare or deleted > 0 or "main" in covering
+        # An update may do the same where the changed row itself names the key: a link that moves to another document.
+        moved = now.updated > before.updated and any(_names_key(state.streams[name]) for name in covering)
+        found.compare = found.compare or deleted > 0 or moved or "main" in covering
         found.check_orphans = True
     else:
         found.check_orphans = found.check_orphans or deleted > 0 or (seen.facts.filtered and now.updated > before.updated)
+        # An update may have changed a key. Asked again when only inserts are counted: a row that came between the two counts of an
+        # earlier cycle may have hidden it.
+        found.check_counts = found.check_counts or now.updated > 0
+
+
+def _names_key(stream: StreamState) -> bool:
+    return stream.origin is not None and stream.origin.names_key

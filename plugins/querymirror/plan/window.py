@@ -6,7 +6,7 @@ from querymirror.facts import Horizon
 from querymirror.records import StreamState
 
 
-def advance(before: StreamState, name: str, horizon: Horizon, *, still_open_before: bool, open_now: tuple[str, ...]) -> StreamState:
+def advance(before: StreamState, name: str, horizon: Horizon, *, left_before: tuple[str, ...], open_now: tuple[str, ...]) -> StreamState:
     """Returns the stream's state once a run that read everything above `before.low` is committed.
 
     A row that the run did not see was written by a transaction that had not ended when the run read. If it began after
@@ -18,7 +18,7 @@ def advance(before: StreamState, name: str, horizon: Horizon, *, still_open_befo
         before: the committed state.
         name: of the stream.
         horizon: this run's; read before its batches.
-        still_open_before: whether a transaction of `before.open` had not ended when this run began to read.
+        left_before: those of `before.open` (or what was prepared of them) that had not ended when this run began to read.
         open_now: those of `horizon.open` that had not ended when this run began to read.
     """
     high = horizon.highs.get(name)
@@ -26,7 +26,7 @@ def advance(before: StreamState, name: str, horizon: Horizon, *, still_open_befo
         return before
     if not open_now:
         return before.model_copy(update={"low": high, "high": None, "open": (), "since": ""})
-    if before.high is not None and still_open_before:
-        return before
+    if before.high is not None and left_before:
+        return before.model_copy(update={"open": left_before})
     low = before.low if before.high is None else before.high
     return before.model_copy(update={"low": low, "high": high, "open": open_now, "since": horizon.at})

@@ -23,12 +23,8 @@ from querymirror.records import Batch, Window
 from querymirror.sources import cutting, explain, queries
 from querymirror.sources.catalog import Description, require_columns
 from querymirror.sources.reading import Reading
+from querymirror.sources.transactions import not_ended, open_transactions
 from querymirror.spec.pipeline import PipelineSpec
-
-_OPEN = sql.SQL("""
-SELECT virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()
-UNION ALL SELECT 'prepared:' || gid || ':' || transaction FROM pg_prepared_xacts
-""")
 
 
 class PostgresReader:
@@ -77,7 +73,9 @@ class PostgresReader:
             if self._source.cursor_column:
                 found["main"] = self._description.origin(self._source.cursor_column)
             for name, (description, columns) in self._changes.items():
-                found[name] = description.origin(columns[-1].name)
+                origin = description.origin(columns[-1].name)
+                names_key = origin is not None and any(description.table_oid(c.name) == origin.oid for c in columns[:-1])
+                found[name] = origin.model_copy(update={"names_key": names_key}) if origin else None
             return found
 
     @cached_property
@@ -143,20 +141,17 @@ class PostgresReader:
                 keys = queries.keys_query(change.keys_sql.text, everything).as_string(None)
                 highs[change.name] = self._value(queries.highest(origins[change.name], cursor, keys))
             now = self._value(sql.SQL("SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF')"))
-            return Horizon(highs=highs, open=self._open(), at=now or "")
+            return Horizon(highs=highs, open=open_transactions(self._conn), at=now or "")
 
     def _value(self, query: sql.SQL | sql.Composed) -> str | None:
         row = self._conn.execute(query).fetchone()
         return row[0] if row else None
 
-    def _open(self) -> tuple[str, ...]:
-        return tuple(sorted(row[0] for row in self._conn.execute(_OPEN).fetchall()))
-
     def still_open(self, transactions: Sequence[str], *, wait: float = 0.0) -> tuple[str, ...]:
-        """Returns those that have not ended, after waiting up to `wait` seconds for all of them to end."""
+        """Returns those that have not ended (see `not_ended`), after waiting up to `wait` seconds for all of them to end."""
         end = time.monotonic() + wait
         with translated(self._address.conn_id):
-            while left := tuple(sorted(set(transactions) & set(self._open()))):
+            while left := not_ended(set(transactions), set(open_transactions(self._conn))):
                 if time.monotonic() >= end:
                     break
                 time.sleep(0.02)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from querymirror.facts import Column, Key, Origin, Shape
-from querymirror.pg.hashing import bucket_of, content_expr, key_expr, row_hash
+from querymirror.pg.hashing import bucket_of, content_hash, key_hash
 from querymirror.records import Batch, Window
 
 _PLACEHOLDER = re.compile(r"%\((low|high)\)s|%%")
@@ -101,12 +101,12 @@ class Selection:
         if self._shape.format == "ndjson":
             return sql.SQL("('x' || substr(md5({}), 1, 16))::bit(64)::bigint").format(self.document_id())
         types = {w.name: w.compared_as for w in self._shape.columns}
-        return row_hash([key_expr(cast_to(n, self._types[n], types[n]), types[n]) for n in names])
+        return key_hash([(cast_to(n, self._types[n], types[n]), types[n]) for n in names])
 
     def content_hash(self) -> sql.Composed:
         """Returns the hash of all that the target stores."""
         compared = [w for w in self._shape.columns if w.compared]
-        return row_hash([content_expr(cast_to(w.name, self._types[w.name], w.compared_as), w.compared_as) for w in compared])
+        return content_hash([(cast_to(w.name, self._types[w.name], w.compared_as), w.compared_as) for w in compared])
 
     def bucket(self, bucket_count: int) -> sql.Composed:
         """Returns the bucket of a row's orphan key."""

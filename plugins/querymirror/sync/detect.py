@@ -23,6 +23,7 @@ def detect(run: Run) -> Detection:
         key_tables=run.source.primary_key_origins(),
         target_identity=identity,
         seconds_since_compare=_seconds_since(state.compared_at if state else ""),
+        transactions_ended=any(run.source.still_open(s.open) != s.open for s in streams.values() if s.open),
         verify_due=_verify_due(run.spec.verify_schedule, state.compared_at if state else ""),
     )
     return decide(run.spec, state, run.request, seen)

@@ -40,15 +40,14 @@ def _advance(spec: PipelineSpec, source: Source, before: dict[str, StreamState],
     names = [*(["main"] if spec.source.cursor_column else []), *(c.name for c in spec.source.changes if spec.source.cursor_column)]
     if not names:
         return {}, {}, False
-    pending = {t for stream in before.values() for t in stream.open}
-    left_of_before = set(source.still_open(sorted(pending))) if pending else set()
+    left_before = {name: source.still_open(stream.open) for name, stream in before.items() if stream.open}
     horizon = source.horizon()
     open_now = source.still_open(horizon.open, wait=WAIT_IN_FULL_READ if full else WAIT_FOR_TRANSACTIONS)
     origins = source.origins()
     after = {}
     for name in names:
         old = before.get(name, StreamState())
-        new = advance(old, name, horizon, still_open_before=bool(set(old.open) & left_of_before), open_now=open_now)
+        new = advance(old, name, horizon, left_before=left_before.get(name, ()), open_now=open_now)
         after[name] = new.model_copy(update={"origin": origins.get(name)})
     return after, horizon.highs, all(name in before and before[name].low is not None for name in names)
 

@@ -30,10 +30,12 @@ def delete_orphans(run: Run, detection: Detection, extraction: Extraction) -> Or
         MassDeleteError: more than `max_delete_share` would go.
     """
     spec, source, target = run.spec, run.source, run.target
-    needed = detection.check_orphans or extraction.full or extraction.compared
-    if spec.delete_missing == "off" or run.request.window is not None or not needed:
+    if spec.delete_missing == "off" or run.request.window is not None:
         return OrphanResult()
     begun = time.monotonic()
+    needed = detection.check_orphans or extraction.full or extraction.compared
+    if not needed and not (detection.check_counts and source.count() != target.count()):
+        return OrphanResult(seconds=time.monotonic() - begun)
     shape = target.shape(source.describe())
     buckets = differing_buckets(source, target, shape, content=False)
     if not buckets:

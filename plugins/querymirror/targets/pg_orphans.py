@@ -14,6 +14,7 @@ from querymirror.connections import Address
 from querymirror.facts import Key
 from querymirror.pg.session import connect_async, translated
 from querymirror.targets.base import OpenKeys
+from querymirror.targets.pg_loading import LOCK_TIMEOUT
 from querymirror.targets.pg_statements import Statements
 
 
@@ -33,14 +34,16 @@ class TableOrphanSearch:
     def delete(self, keys: Sequence[Key], version: int) -> int:  # noqa: ARG002 - tables have no versions
         """Deletes rows by orphan key, hard or soft; returns how many went."""
         status = self._runner.run(self._conn.execute(self._statements.remove(keys).as_string(None)))
+        # The commit's look at the table must count these deletes as the run's own.
+        self._runner.run(self._conn.execute("SELECT pg_stat_force_next_flush()"))
         return int(status.split()[-1])
 
 
 @contextmanager
 def table_orphans(
-    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, statement_timeout: int
+    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, lock_name: str, statement_timeout: int
 ) -> Iterator[TableOrphanSearch]:
-    """Finds the orphans of some buckets; the session and its temporary tables end with the block."""
+    """Finds the orphans of some buckets; the session, its lock and its temporary tables end with the block."""
     mark = secrets.token_hex(4)
     keys_name, found = f"querymirror_keys_{mark}", sql.Identifier(f"querymirror_orphans_{mark}")
     keys_table = sql.Identifier(keys_name)
@@ -49,6 +52,10 @@ def table_orphans(
         try:
 
             async def search() -> int:
+                # Alone, until the session ends: a writer that read the source before now must not put back what is deleted here.
+                await conn.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+                await conn.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", lock_name)
+                await conn.execute("SET lock_timeout = 0")
                 await conn.execute(statements.create_keys(keys_table).as_string(None))
                 await conn.copy_to_table(keys_name, source=open_keys(buckets), columns=statements.orphan_names(), format="text")
                 await conn.execute(sql.SQL("ANALYZE {}").format(keys_table).as_string(None))

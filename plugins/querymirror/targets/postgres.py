@@ -136,8 +136,8 @@ class PostgresTable:
 
     def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:
         """Finds the rows of some buckets whose key the source did not return."""
-        statements = self._statements(shape)
-        return table_orphans(self._address, statements, open_keys, buckets, bucket_count, statement_timeout=STATEMENT_TIMEOUT)
+        statements, name = self._statements(shape), f"querymirror:{self._table.schema}.{self._table.name}"
+        return table_orphans(self._address, statements, open_keys, buckets, bucket_count, lock_name=name, statement_timeout=STATEMENT_TIMEOUT)
 
     def count(self) -> int:
         """Counts the live rows."""
