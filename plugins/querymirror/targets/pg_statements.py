@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from querymirror.facts import Shape, WireColumn
-from querymirror.pg.hashing import bucket_of, content_expr, key_expr, row_hash
+from querymirror.pg.hashing import bucket_of, content_hash, key_hash
 from querymirror.targets.pg_catalog import DELETED_AT, TableColumn
 
 STAGE = sql.Identifier("querymirror_stage")
@@ -106,7 +106,7 @@ class Statements:
     def key_hash(self) -> sql.Composed:
         """Returns the hash of the orphan key, the same as the source computes it."""
         wires = [self._by_name_or_target(name) for name in self.shape.orphan_key]
-        return row_hash([key_expr(self.stored_value(w), w.compared_as) for w in wires])
+        return key_hash([(self.stored_value(w), w.compared_as) for w in wires])
 
     def _by_name_or_target(self, name: str) -> WireColumn:
         return self._by_name[name] if name in self._by_name else next(w for w in self.shape.columns if w.target == name)
@@ -119,7 +119,7 @@ class Statements:
     def checksums(self, *, content: bool, bucket_count: int) -> sql.Composed:
         """Returns the query of count and hash by bucket."""
         compared = [w for w in self.shape.columns if w.compared]
-        hashed = row_hash([content_expr(self.stored_value(w), w.compared_as) for w in compared]) if content else self.key_hash()
+        hashed = content_hash([(self.stored_value(w), w.compared_as) for w in compared]) if content else self.key_hash()
         bucket = bucket_of(self.key_hash(), bucket_count)
         return sql.SQL("SELECT {}, count(*), bit_xor({}) {} GROUP BY 1").format(bucket, hashed, self.live())
 
