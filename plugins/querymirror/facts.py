@@ -105,12 +105,14 @@ class QueryFacts(Record):
         scans: how often each base table is read, by oid; a partition counts by itself.
         reshuffles: whether a row can change because another one did (window functions, LIMIT, DISTINCT, set operations).
         filtered: whether anything narrows the rows of the tables read.
+        restless: a function in the plan whose answer moves by itself (`now()`, `random()`); empty = none.
         rows: the planner's estimate of the result.
     """
 
     scans: dict[int, int] = {}
     reshuffles: bool = False
     filtered: bool = False
+    restless: str = ""
     rows: float = 0.0
 
 

@@ -52,6 +52,7 @@ def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest,
     if full or state is None:
         return Detection(changed=True, reasons=(full,), full=True, check_orphans=True, probe=seen.probe, target_identity=seen.target_identity)
     found = _Findings()
+    _look_at_spec(spec, state, found)
     _look_at_request(spec, request, seen, found)
     _look_at_target(state, seen, found)
     _look_at_source(spec, state, seen, found)
@@ -80,6 +81,12 @@ def _why_full(spec: PipelineSpec, state: PipelineState | None, request: RunReque
     return ""
 
 
+def _look_at_spec(spec: PipelineSpec, state: PipelineState, found: _Findings) -> None:
+    if state.delete_missing not in {"", spec.delete_missing}:
+        found.reasons.append(f"delete_missing was {state.delete_missing} and is {spec.delete_missing} now")
+        found.compare = True
+
+
 def _look_at_request(spec: PipelineSpec, request: RunRequest, seen: Seen, found: _Findings) -> None:
     if request.mode == "verify" or seen.verify_due:
         found.reasons.append("verify asked for" if request.mode == "verify" else f"verify is due ({spec.verify_schedule})")
@@ -98,6 +105,9 @@ def _look_at_target(state: PipelineState, seen: Seen, found: _Findings) -> None:
 
 
 def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found: _Findings) -> None:
+    if seen.facts.restless:
+        found.reasons.append(f"the query calls {seen.facts.restless}: its result can move while no table does")
+        found.compare = True
     if seen.transactions_ended:
         # What they wrote may lie below the highest cursor, and their session may not have counted it yet.
         found.reasons.append("transactions that were open during an earlier cycle have ended")

@@ -125,6 +125,7 @@ class PostgresReader:
             scans={oid: names[schema, table] for schema, table, oid in rows if oid},
             reshuffles=explain.reshuffles(plan),
             filtered=explain.filtered(plan),
+            restless=explain.restless(plan),
             rows=plan.get("Plan Rows", 0),
         )
 
