@@ -24,6 +24,7 @@ class PipelineState(Record):
         version: of this form.
         fingerprint: of the spec that filled the target.
         target_identity: the target as the last commit left it.
+        delete_missing: of that spec; empty = written before it was kept.
         probe: the source's counters as of the last commit.
         streams: cursor bounds, by stream.
         compared_at: when source and target were last compared in full, ISO 8601.
@@ -33,6 +34,7 @@ class PipelineState(Record):
     version: int = 1
     fingerprint: str
     target_identity: dict[str, Any]
+    delete_missing: str = ""
     probe: Probe = Probe()
     streams: dict[str, StreamState] = Field(default_factory=dict)
     compared_at: str = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from querymirror.records import CycleSummary
 from querymirror.state.base import PipelineState
@@ -20,13 +22,31 @@ def commit(run: Run, done: Done) -> tuple[PipelineState | None, CycleSummary]:
     compared = done.extraction.full or done.extraction.compared
     state = PipelineState(
         fingerprint=run.spec.fingerprint(),
-        target_identity=run.target.identity() or {},
+        target_identity=_identity(run, done),
+        delete_missing=run.spec.delete_missing,
         probe=done.detection.probe.model_copy(update={"cursors": done.extraction.highs}),
         streams=done.extraction.streams,
         compared_at=summary.finished_at if compared else (run.state.compared_at if run.state else ""),
         last=summary,
     )
     return state, summary
+
+
+def _identity(run: Run, done: Done) -> dict[str, Any]:
+    """Returns the target as this run leaves it, marked where more was written meanwhile than the run wrote itself.
+
+    The mark is gone at the next look, so the next cycle compares. A batch that was repeated counts as somebody else: one comparison too many.
+    """
+    before, now = done.detection.target_identity, run.target.identity() or {}
+    own = sum(r.upserted for r in done.results) + done.orphans.deleted
+    if before is not None and before.get("id") != now.get("id"):
+        before = None
+    same_file = before is None or all(before.get(name) == now.get(name) for name in ("epoch", "filenode"))
+    return now if same_file and _writes(now) - _writes(before or {}) == own else {**now, "others_wrote_during": run.request.run_id}
+
+
+def _writes(identity: Mapping[str, Any]) -> int:
+    return sum(identity.get(name, 0) for name in ("inserted", "updated", "deleted", "writes"))
 
 
 def quiet(run: Run, *, seconds: float) -> CycleSummary:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import sql
 
-from querymirror.errors import SchemaError
+from querymirror.errors import SchemaError, TransientError
 from querymirror.facts import Column, Shape, WireColumn
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
@@ -81,8 +81,16 @@ class TargetTable:
         return list(zip(kept, names, strict=True))
 
     def shape(self, columns: Sequence[Column], oid: int) -> Shape:
-        """Returns how rows travel to this table."""
+        """Returns how rows travel to this table.
+
+        Raises:
+            TransientError: the table was dropped or altered since `ensure`.
+        """
         own = self.columns(oid)
+        gone = [name for _, name in self.stored(columns) if name not in own]
+        if gone:
+            message = f"{self.schema}.{self.name} lacks {', '.join(gone)}: the table was dropped or altered since this run made it ready."
+            raise TransientError(message, where=self._spec.id, fix="The next run makes it ready again.")
         wires = []
         overwritten = self._target.update_columns
         for column, name in self.stored(columns):
