@@ -169,6 +169,7 @@ def wait_gone(processes: Iterable[psutil.Process], *, timeout: float) -> list[ps
     while left and time.monotonic() < deadline:
         time.sleep(0.02)
         left = [process for process in left if _is_alive(process)]
+    _started[:] = [child for child in _started if child.poll() is None]
     return left
 
 
