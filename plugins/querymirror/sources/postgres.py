@@ -212,7 +212,7 @@ class PostgresReader:
         if shape.format == "ndjson" and content:
             return document_checksums(self.documents(shape), bucket_count)
         with translated(self._address.conn_id):
-            selection = queries.Selection(self._columns, shape)
+            selection = queries.Selection(self._columns if content or self._spec.keys_sql is None else self._keys_columns, shape)
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
             query = sql.SQL("SELECT {b}, count(*), bit_xor({h}) FROM {q} GROUP BY 1").format(
                 b=selection.bucket(bucket_count), h=hashed, q=self._rows_or_keys(content=content)

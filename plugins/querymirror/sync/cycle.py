@@ -63,9 +63,9 @@ class Cycle:
         """Moves one batch; repeating it changes nothing."""
         return upsert(self.source, self.target, batch, request)
 
-    def delete_orphans(self, request: RunRequest, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:  # noqa: ARG002 - the steps' common form
+    def delete_orphans(self, request: RunRequest, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:
         """Removes what the query no longer returns."""
-        return delete_orphans(self._run(request), detection, extraction)
+        return delete_orphans(self._run(request), detection, ensured, extraction)
 
     def commit(
         self,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from querymirror.errors import MassDeleteError
 from querymirror.facts import Key
-from querymirror.records import Detection, Extraction, OrphanResult
+from querymirror.records import Detection, Ensured, Extraction, OrphanResult
 from querymirror.sources.base import Source
 from querymirror.sync.compare import BUCKETS, differing_buckets
 from querymirror.sync.run import Run
@@ -23,14 +23,16 @@ SAMPLES = 10  # keys named in the result
 PAGE = 5_000  # candidates looked up and deleted together
 
 
-def delete_orphans(run: Run, detection: Detection, extraction: Extraction) -> OrphanResult:
+def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:
     """Deletes, marks or leaves orphans as `delete_missing` says.
 
     Raises:
         MassDeleteError: more than `max_delete_share` would go.
     """
     spec, source, target = run.spec, run.source, run.target
-    if spec.delete_missing == "off" or run.request.window is not None:
+    # What was empty holds only what this run read; a row deleted meanwhile moves the counters, and the next cycle looks.
+    filled_anew = ensured.empty and extraction.full
+    if spec.delete_missing == "off" or run.request.window is not None or filled_anew:
         return OrphanResult()
     begun = time.monotonic()
     needed = detection.check_orphans or extraction.full or extraction.compared
