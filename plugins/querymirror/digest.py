@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
-
-import orjson
 
 
 def id_hash(document_id: str) -> int:
@@ -14,21 +11,22 @@ def id_hash(document_id: str) -> int:
     return int.from_bytes(hashlib.md5(document_id.encode(), usedforsecurity=False).digest()[:8], "big", signed=True)
 
 
-def document_hash(document: Any) -> int:
-    """Returns a 64-bit hash of a JSON value, whatever the order of its keys and the spelling of its numbers."""
-    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+def document_hash(document_id: str, document: bytes) -> int:
+    """Returns a 64-bit hash of a document under its id: two documents that swap their ids are not the same."""
+    text = b"%b\n%b" % (document_id.encode(), document)
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big", signed=True)
 
 
-def document_checksums(documents: Iterable[tuple[str, bytes | Any]], bucket_count: int) -> dict[int, tuple[int, int]]:
-    """Returns count and hash by bucket over (id, document); a document is JSON bytes or a value already read."""
+def document_checksums(documents: Iterable[tuple[str, bytes]], bucket_count: int) -> dict[int, tuple[int, int]]:
+    """Returns count and hash by bucket over (id, document).
+
+    Documents are compared as bytes, as they were sent: a JSON parser rounds numbers, and reads 1.0 and 1.00, 0 and -0 as the same.
+    """
     sums: dict[int, tuple[int, int]] = {}
     for document_id, document in documents:
-        value = orjson.loads(document) if isinstance(document, bytes) else document
         bucket = id_hash(document_id) & (bucket_count - 1)
         count, hashed = sums.get(bucket, (0, 0))
-        # The id goes in too: two documents of a bucket that swap their ids are not the same.
-        sums[bucket] = (count + 1, hashed ^ document_hash([document_id, value]))
+        sums[bucket] = (count + 1, hashed ^ document_hash(document_id, document))
     return sums
 
 

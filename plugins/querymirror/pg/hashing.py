@@ -63,6 +63,8 @@ def bucket_of(hashed: sql.Composable, bucket_count: int) -> sql.Composed:
 
 
 def _content_function(type_name: str) -> str:
+    if type_name == "bpchar":  # without a length its blanks are part of the image, and its cast to text drops them
+        return "hashtextextended(encode(bpcharsend({c}), 'hex'), {s})"
     if _SCALED_NUMERIC.match(type_name):
         return _EQUAL["numeric"]
     return _EXACT.get(_PRECISION.sub("", type_name), _TEXT)

@@ -124,7 +124,7 @@ class Selection:
     def document(self) -> sql.Composed:
         """Returns the document as one line of JSON; raw line breaks in JSON stand between tokens only."""
         fields = sql.SQL(", ").join(sql.SQL("{} AS {}").format(self._field(w.name), sql.Identifier(w.target)) for w in self._shape.columns)
-        return sql.SQL("translate(row_to_json((SELECT d FROM (SELECT {}) d))::text, E'\\n\\r', '  ')").format(fields)
+        return sql.SQL("translate((SELECT row_to_json(d.*) FROM (SELECT {}) d)::text, E'\\n\\r', '  ')").format(fields)
 
     def _field(self, name: str) -> sql.Composable:
         if self._types[name] == "bytea":

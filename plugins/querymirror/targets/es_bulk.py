@@ -89,9 +89,8 @@ class BulkLoad:
 
     def _without_equal(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         ids = [orjson.loads(action)["index"]["_id"] for action, _ in pairs]
-        found = self.client.call("POST", f"/{self.index}/_mget", {"ids": ids}, params={"filter_path": "docs._source,docs.found"})
-        there = found.get("docs", [])
-        changed = [pair for pair, doc in zip(pairs, there, strict=True) if not doc.get("found") or _image(doc.get("_source")) != _image(orjson.loads(pair[1]))]
+        there = self.client.documents(self.index, ids)
+        changed = [pair for pair, doc in zip(pairs, there, strict=True) if not doc.found or bytes(doc.source) != pair[1]]
         self.counts["unchanged"] += len(pairs) - len(changed)
         self.samples += [orjson.loads(action)["index"]["_id"] for action, _ in changed[: max(SAMPLE_KEYS - len(self.samples), 0)]]
         return changed
@@ -146,11 +145,6 @@ class BulkLoad:
             else:
                 self.counts["unchanged"] += 1
         return again
-
-
-def _image(document: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """The document's text: Python's own comparison calls `true`, `1` and `1.0` equal."""
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
 def _wait(attempt: int) -> None:

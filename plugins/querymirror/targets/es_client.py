@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import elastic_transport
 import elasticsearch
+import msgspec
 import orjson
 
 from querymirror.connections import Address
@@ -17,6 +18,29 @@ REQUEST_TIMEOUT = 120  # seconds
 _PASSING = {408, 429, 502, 503, 504}
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+
+T = TypeVar("T")
+
+
+class Stored(msgspec.Struct, rename={"id": "_id", "source": "_source"}):
+    """A document as an answer of Elasticsearch shows it; `source` is byte for byte what was indexed."""
+
+    id: str
+    found: bool = True
+    sort: list[int] = []
+    source: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Docs(msgspec.Struct):
+    docs: list[Stored]
+
+
+class _Bytes(elastic_transport.JsonSerializer):
+    """Hands answers over unread: the client's own reader rounds the numbers of documents."""
+
+    def loads(self, data: bytes) -> bytes:
+        return data
 
 
 class Client:
@@ -33,30 +57,39 @@ class Client:
         if address.login and "api_key" not in options:
             options["basic_auth"] = (address.login, address.password or "")
         host = f"{'https' if secure else 'http'}://{address.host}:{address.port or 9200}"
-        self._client = elasticsearch.Elasticsearch(host, request_timeout=REQUEST_TIMEOUT, max_retries=0, **options)
+        self._client = elasticsearch.Elasticsearch(host, request_timeout=REQUEST_TIMEOUT, max_retries=0, serializers={_Bytes.mimetype: _Bytes()}, **options)
 
     def call(self, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None, missing_ok: bool = False) -> Any:
         """Sends a request and returns the JSON answer; with `missing_ok`, None for a 404."""
         data = None if body is None else orjson.dumps(body)
         try:
             with self.translated():
-                return self._perform(method, path, data, params, _JSON)
+                return orjson.loads(self._perform(method, path, data, params, _JSON))
         except TerminalError as err:
             if missing_ok and isinstance(err.__cause__, elasticsearch.NotFoundError):
                 return None
             raise
+
+    def call_for(self, kind: type[T], path: str, body: Any) -> T:
+        """Sends a POST and returns the answer as a value of a type that keeps documents as bytes."""
+        with self.translated():
+            return msgspec.json.decode(self._perform("POST", path, orjson.dumps(body), None, _JSON), type=kind)
+
+    def documents(self, index: str, ids: Sequence[str]) -> list[Stored]:
+        """Returns documents by id, in that order. Filters in the request would make Elasticsearch write their numbers anew."""
+        return self.call_for(_Docs, f"/{index}/_mget", {"ids": list(ids)}).docs
 
     def bulk(self, index: str, body: bytes) -> list[dict[str, Any]]:
         """Sends one `_bulk` body and returns the result of each of its documents."""
         filters = "items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
         with self.translated():
             # An index that vanished must not come back with a mapping of Elasticsearch's own guess.
-            answer = self._perform("POST", f"/{index}/_bulk", body, {"filter_path": filters}, _NDJSON)
+            answer = orjson.loads(self._perform("POST", f"/{index}/_bulk", body, {"filter_path": filters}, _NDJSON))
         return [next(iter(item.values())) for item in answer.get("items", [])]
 
-    def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Any:
+    def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> bytes:
         response = self._client.perform_request(method, path, params=dict(params or {}), headers=dict(headers), body=data)
-        return response.body
+        return bytes(response.body)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -82,7 +115,11 @@ class Client:
         self._client.close()
 
 
-def _reason(body: Any) -> str:
+def _reason(answer: Any) -> str:
+    try:
+        body = orjson.loads(answer)
+    except orjson.JSONDecodeError:  # a proxy's page
+        body = answer.decode(errors="replace")
     error = body.get("error") if isinstance(body, dict) else body
     if isinstance(error, dict):
         causes: Sequence[Any] = error.get("root_cause") or [error]

@@ -32,23 +32,23 @@ class IndexOrphanSearch:
     def delete(self, keys: Sequence[Key], version: int) -> int:
         """Deletes or marks documents; one that was written by a later reading stays."""
         ids = [self._ids[key] for key in keys]
-        lines = self._marks(ids, version) if self._soft else [{"delete": _head(i, version)} for i in ids]
+        lines = self._marks(ids, version) if self._soft else [orjson.dumps({"delete": _head(i, version)}) for i in ids]
         if not lines:
             return 0
-        results = self._client.bulk(self._index, b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        results = self._client.bulk(self._index, b"".join(line + b"\n" for line in lines))
         failed = [r for r in results if r["status"] >= _OK and r["status"] not in {_CONFLICT, _NOT_FOUND}]
         if failed:
             message = f"{self._index}: {len(failed)} deletes failed, the first with {failed[0]}."
             raise TransientError(message, fix="The next cycle finds them again.")
         return sum(r["status"] < _OK for r in results)
 
-    def _marks(self, ids: Sequence[str], version: int) -> list[dict[str, Any]]:
-        found = self._client.call("POST", f"/{self._index}/_mget", {"ids": list(ids)})["docs"]
-        now = datetime.now(UTC).isoformat()
-        lines: list[dict[str, Any]] = []
-        for doc in found:
-            if doc.get("found"):
-                lines += [{"index": _head(doc["_id"], version)}, {**doc["_source"], DELETED_AT: now}]
+    def _marks(self, ids: Sequence[str], version: int) -> list[bytes]:
+        mark = orjson.dumps({DELETED_AT: datetime.now(UTC).isoformat()})
+        lines: list[bytes] = []
+        for doc in self._client.documents(self._index, ids):
+            if doc.found:
+                # Put before the closing brace: reading and writing the document would round its numbers.
+                lines += [orjson.dumps({"index": _head(doc.id, version)}), bytes(doc.source)[:-1] + b"," + mark[1:]]
         return lines
 
 

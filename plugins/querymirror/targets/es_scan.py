@@ -6,30 +6,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from querymirror.targets.es_client import Client
+import msgspec
+
+from querymirror.targets.es_client import Client, Stored
 from querymirror.targets.es_mapping import DELETED_AT
 
 KEEP_ALIVE = "5m"  # between two pages
 IDS_PAGE, DOCUMENTS_PAGE = 10_000, 1_000
 
 
+class _Hits(msgspec.Struct):
+    hits: list[Stored]
+
+
+class _Found(msgspec.Struct):
+    hits: _Hits
+
+
 def scan_ids(client: Client, index: str, *, soft: bool) -> Iterator[str]:
     """Yields the id of every live document."""
     for hit in _scan(client, index, {"_source": False}, size=IDS_PAGE, soft=soft):
-        yield hit["_id"]
+        yield hit.id
 
 
-def scan_documents(client: Client, index: str, *, soft: bool) -> Iterator[tuple[str, Any]]:
+def scan_documents(client: Client, index: str, *, soft: bool) -> Iterator[tuple[str, bytes]]:
     """Yields (id, document) of every live document."""
     for hit in _scan(client, index, {}, size=DOCUMENTS_PAGE, soft=soft):
-        yield hit["_id"], hit["_source"]
+        yield hit.id, bytes(hit.source)
 
 
-def _scan(client: Client, index: str, options: dict[str, Any], *, size: int, soft: bool) -> Iterator[dict[str, Any]]:
+def _scan(client: Client, index: str, options: dict[str, Any], *, size: int, soft: bool) -> Iterator[Stored]:
     client.call("POST", f"/{index}/_refresh")
     query: dict[str, Any] = {"bool": {"must_not": {"exists": {"field": DELETED_AT}}}} if soft else {"match_all": {}}
     with _point_in_time(client, index) as pit:
-        after: list[Any] | None = None
+        after: list[int] | None = None
         while True:
             body = {
                 "size": size,
@@ -41,11 +51,11 @@ def _scan(client: Client, index: str, options: dict[str, Any], *, size: int, sof
             }
             if after is not None:
                 body["search_after"] = after
-            hits = client.call("POST", "/_search", body)["hits"]["hits"]
+            hits = client.call_for(_Found, "/_search", body).hits.hits
             yield from hits
             if len(hits) < size:
                 return
-            after = hits[-1]["sort"]
+            after = hits[-1].sort
 
 
 @contextmanager
