@@ -1,0 +1,1 @@
+"""HTTP only: one module a noun; what a route means stands in `services`."""

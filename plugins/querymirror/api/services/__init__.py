@@ -1,0 +1,1 @@
+"""What the routes mean; no HTTP types."""

@@ -1,0 +1,135 @@
+"""Looks at source and target that write nothing: what a run would do, columns and drift, rejects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from querymirror.api.datamodels import ColumnRow, Counts, PlanAnswer, RejectList, RejectRow, SchemaAnswer
+from querymirror.api.plain import plain
+from querymirror.api.services.servers import opened, within
+from querymirror.errors import PipelineError, SchemaError
+from querymirror.records import Detection, RunRequest
+from querymirror.spec.pipeline import PipelineSpec
+from querymirror.spec.settings import Settings
+from querymirror.state.base import PipelineState
+
+_TIMEOUT = 20  # seconds for a look
+_SHOWN = 200  # rejects of an answer
+
+
+def plan(spec: PipelineSpec, settings: Settings, state: PipelineState | None) -> PlanAnswer:
+    """Says what a run would do now.
+
+    Raises:
+        PipelineError: a server can't be asked, or did not answer in time.
+    """
+
+    def look() -> PlanAnswer:
+        with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
+            columns = cycle.source.describe()
+            detection = cycle.detect(state, RunRequest(run_id="plan"))
+            there = cycle.target.identity() is not None
+            counts = Counts(source=cycle.source.count(), target=cycle.target.count() if there else 0, at=datetime.now(UTC).isoformat())
+        return PlanAnswer(
+            changed=detection.changed,
+            work=_work(detection, spec),
+            reasons=[plain(reason) for reason in detection.reasons],
+            counts=counts,
+            target_exists=there,
+            columns=[(column.name, column.type) for column in columns],
+            query=spec.source.query.text,
+        )
+
+    return within(_TIMEOUT, look, where=spec.id)
+
+
+def schema(spec: PipelineSpec, settings: Settings) -> SchemaAnswer:
+    """Returns the query's columns beside the target's.
+
+    Raises:
+        PipelineError: a server can't be asked, or did not answer in time.
+    """
+
+    def look() -> SchemaAnswer:
+        with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
+            columns = cycle.source.describe()
+            drift, stored = [], {}
+            if cycle.target.identity() is None:
+                drift.append("The target is not there yet; the next cycle makes it.")
+            else:
+                try:
+                    stored = {wire.name: wire for wire in cycle.target.shape(columns).columns}
+                except SchemaError as err:
+                    drift.append(plain(f"{err.what} {err.fix}"))
+        names = [column.name for column in columns if column.name not in spec.target.omit]
+        drift += [f"{name} is in the query and not in the target." for name in names if stored and name not in stored]
+        rows = [
+            ColumnRow(
+                name=column.name,
+                type=column.source_type,
+                key=column.name in spec.source.primary_key,
+                target=stored[column.name].target if column.name in stored else None,
+                stored_as=stored[column.name].compared_as if column.name in stored else None,
+            )
+            for column in columns
+        ]
+        return SchemaAnswer(columns=rows, drift=drift)
+
+    return within(_TIMEOUT, look, where=spec.id)
+
+
+def rejects(spec: PipelineSpec, settings: Settings) -> RejectList:
+    """Returns the newest rejects.
+
+    Raises:
+        PipelineError: the target can't be asked, or did not answer in time.
+    """
+
+    def look() -> RejectList:
+        with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
+            found = cycle.target.rejects() if cycle.target.identity() is not None else []
+        shown = [RejectRow(key=r.key, row=r.row, reason=plain(r.reason), run_id=r.run_id, at=r.at) for r in found[:_SHOWN]]
+        return RejectList(rejects=shown, total=len(found))
+
+    return within(_TIMEOUT, look, where=spec.id)
+
+
+def drop_rejects(spec: PipelineSpec, settings: Settings, keys: list[str] | None) -> int:
+    """Forgets rejects, all of them without `keys`; returns how many.
+
+    Raises:
+        PipelineError: the target can't be asked, or did not answer in time.
+    """
+
+    def drop() -> int:
+        with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
+            return cycle.target.drop_rejects(keys)
+
+    return within(_TIMEOUT, drop, where=spec.id)
+
+
+def reachable(spec: PipelineSpec, settings: Settings, side: str, *, seconds: float) -> str:
+    """Asks one side of a pipeline for a sign of life; returns what is wrong, empty = nothing."""
+
+    def ask() -> None:
+        with opened(spec, settings, statement_timeout=max(1, int(seconds))) as cycle:
+            if side == "source":
+                cycle.source.clock()
+            else:
+                cycle.target.identity()
+
+    try:
+        within(seconds, ask, where=spec.id)
+    except PipelineError as err:
+        return plain(err.what)
+    return ""
+
+
+def _work(detection: Detection, spec: PipelineSpec) -> str:
+    if not detection.changed:
+        return "Nothing: no worker starts."
+    if detection.full:
+        return "Everything: the whole query is read."
+    if detection.compare or not spec.source.cursor_column:
+        return "A comparison by checksums; only what differs is read."
+    return "What lies above the cursors is read." + (" Keys are compared, for rows that left." if detection.check_orphans else "")
