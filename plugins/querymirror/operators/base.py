@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
 
-from querymirror.errors import TerminalError
+from querymirror.errors import PipelineError, TerminalError
+from querymirror.facts import Record
 from querymirror.operators.connections import source_address, target_address
 from querymirror.operators.request import run_request
-from querymirror.facts import Record
 from querymirror.records import RunRequest
 from querymirror.spec.loader import default_include, find_spec, load_settings
 from querymirror.spec.pipeline import PipelineSpec
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DETECT, ENSURE, EXTRACT, UPSERT, ORPHANS, COMMIT = "detect_changes", "ensure_target", "extract", "upsert", "delete_orphans", "commit"
 EXTRACTION_KEY = "extraction"
 PIN_KEY = "spec"
+ERROR_KEY = "error"
 NOT_PINNED = {"description", "schedule", "verify_schedule", "retries", "retry_delay", "parallelism", "after", "tags", "owner", "paused"}
 
 Value = TypeVar("Value", bound=Record)
@@ -82,7 +83,7 @@ class PipelineOperator(BaseOperator):
 
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pipeline = pipeline
 
@@ -93,11 +94,21 @@ class PipelineOperator(BaseOperator):
         Raises:
             TerminalError: the spec is not the one that `detect_changes` began this run with.
         """
-        found = deployed(self.pipeline)
-        request = run_request(context)
-        _check_pin(found, _pull(context, DETECT, PIN_KEY))
-        with open_deployed(found, source=source_address(found.spec), target=target_address(found.spec)) as cycle:
-            yield Step(found, request, cycle, VariableStateStore(), context)
+        with self.told(context):
+            found = deployed(self.pipeline)
+            request = run_request(context)
+            _check_pin(found, _pull(context, DETECT, PIN_KEY))
+            with open_deployed(found, source=source_address(found.spec), target=target_address(found.spec)) as cycle:
+                yield Step(found, request, cycle, VariableStateStore(), context)
+
+    @contextmanager
+    def told(self, context: Context) -> Iterator[None]:
+        """Keeps what goes wrong inside beside the run, in words, for the page and the API."""
+        try:
+            yield
+        except PipelineError as err:
+            context["ti"].xcom_push(key=ERROR_KEY, value={"what": err.what, "where": err.where, "fix": err.fix, "code": type(err).__name__})
+            raise
 
 
 @dataclass(frozen=True)
@@ -138,12 +149,12 @@ class Step:
         return [record.from_json(decoded(value)) for value in found if value is not None]
 
 
-def decoded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def decoded(value: Any) -> Any:
     """Returns an XCom's value; those that a trigger pushed arrive as JSON text."""
     return json.loads(value) if isinstance(value, str) and value[:1] in {"{", "[", '"'} else value
 
 
-def _pull(context: Mapping[str, Any], task_id: str, key: str) -> Any:  # noqa: ANN401 - any JSON
+def _pull(context: Mapping[str, Any], task_id: str, key: str) -> Any:
     return decoded(context["ti"].xcom_pull(task_ids=task_id, key=key))
 
 

@@ -25,7 +25,7 @@ class DetectChangesOperator(PipelineOperator):
 
     start_from_trigger = True
 
-    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
         super().__init__(pipeline=pipeline, **kwargs)
         self.start_trigger_args = StartTriggerArgs(trigger_cls=TRIGGER, trigger_kwargs={"pipeline": pipeline}, next_method="execute_complete")
 
@@ -41,11 +41,12 @@ class DetectChangesOperator(PipelineOperator):
         context["ti"].xcom_push(key=PIN_KEY, value=step.deployed.pin())
         return detection.to_json()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow passes it by name
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Raises what went wrong in the triggerer.
 
         Raises:
             TransientError: tried again as the spec says.
             TerminalError: fails at once.
         """
-        raise (TransientError if event["transient"] else TerminalError)(event["error"])
+        with self.told(context):
+            raise (TransientError if event["transient"] else TerminalError)(event["what"], where=event["where"], fix=event["fix"])

@@ -44,7 +44,8 @@ class SourceChangedTrigger(BaseTrigger):
             found, detection = await self._detect()
         except PipelineError as err:
             self.log.warning("%s: %s: %s", self.pipeline, type(err).__name__, err)
-            yield TriggerEvent({"error": str(err), "transient": isinstance(err, TransientError)})  # type: ignore[no-untyped-call]
+            said = {"what": err.what or str(err), "where": err.where, "fix": err.fix, "transient": isinstance(err, TransientError)}
+            yield TriggerEvent(said)  # type: ignore[no-untyped-call]
             return
         for reason in detection.reasons:
             self.log.info("%s: %s", self.pipeline, reason)
