@@ -33,12 +33,14 @@ class Column(Record):
         type: the type a target stores it in, with its modifier (`numeric(12,2)`): domains as their base type, enums and composites as text.
         source_type: the type it has where it comes from.
         builtin: whether `type` exists in every PostgreSQL.
+        nested: whether its JSON form is an object (composites, hstore), or an array of objects.
     """
 
     name: str
     type: str
     source_type: str
     builtin: bool = True
+    nested: bool = False
 
 
 class Origin(Record):

@@ -22,7 +22,9 @@ WITH RECURSIVE given(n, oid, mod) AS (
     FROM based b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
 )
 SELECT g.n, format_type(g.oid, g.mod), format_type(t.oid, b.mod), t.oid::bigint, t.typtype::text,
-       t.typelem <> 0 AND t.typcategory = 'A', coalesce(e.oid, 0)::bigint
+       t.typelem <> 0 AND t.typcategory = 'A', coalesce(e.oid, 0)::bigint,
+       coalesce(e.typtype, t.typtype) IN ('c', 'p')
+         OR EXISTS (SELECT FROM pg_cast WHERE castsource = coalesce(e.oid, t.oid) AND casttarget = 'json'::regtype AND castfunc <> 0)
   FROM based b JOIN pg_type t ON t.oid = b.oid JOIN given g ON g.n = b.n
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
  WHERE t.typtype <> 'd' ORDER BY g.n
@@ -87,13 +89,13 @@ class Description:
 
 
 def _column(name: str, row: tuple[Any, ...]) -> Column:
-    source_type, base_type, oid, kind, is_array, element = row
+    source_type, base_type, oid, kind, is_array, element, nested = row
     if is_array:
         stored = base_type if element < FIRST_OWN_OID else "text[]"
-        return Column(name=name, type=stored, source_type=source_type)
+        return Column(name=name, type=stored, source_type=source_type, nested=nested)
     if kind in {"e", "c", "p"} or (kind in {"r", "m"} and oid >= FIRST_OWN_OID):
-        return Column(name=name, type="text", source_type=source_type)
-    return Column(name=name, type=base_type, source_type=source_type, builtin=oid < FIRST_OWN_OID)
+        return Column(name=name, type="text", source_type=source_type, nested=nested)
+    return Column(name=name, type=base_type, source_type=source_type, builtin=oid < FIRST_OWN_OID, nested=nested)
 
 
 def require_columns(columns: Sequence[Column], names: Sequence[str], where: str) -> None:

@@ -34,5 +34,9 @@ _OTHER = {"type": "keyword", "ignore_above": 8191}
 
 def generated_mapping(columns: Sequence[Column], omit: Sequence[str]) -> dict[str, Any]:
     """Returns settings and a strict mapping made from column types; an array is mapped as its elements are."""
-    properties = {c.name: _FIELDS.get(base_name(c.type.removesuffix("[]")), _OTHER) for c in columns if c.name not in omit}
+    properties = {c.name: _field(c) for c in columns if c.name not in omit}
     return {"settings": {}, "mappings": {"dynamic": "strict", "properties": properties}}
+
+
+def _field(column: Column) -> dict[str, Any]:
+    return _FIELDS["json"] if column.nested else _FIELDS.get(base_name(column.type.removesuffix("[]")), _OTHER)
