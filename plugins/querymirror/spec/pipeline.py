@@ -55,6 +55,5 @@ class PipelineSpec(SpecModel):
             "cursor_column": self.source.cursor_column,
             "target": self.target.model_dump(mode="json", exclude={"create_sql"}),
             "transform": self.transform,
-            "delete_missing": self.delete_missing,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
