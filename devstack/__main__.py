@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from devstack import airflow, elasticsearch, postgres
+from devstack.elasticsearch_jars import is_cached
 from devstack.errors import DevstackError
 
 PARTS = ("postgres", "elasticsearch", "airflow")  # in the order in which they start
@@ -97,6 +98,8 @@ def _start_part(root: Path, part: str) -> str:
     if part == "postgres":
         postgres.start(root)
     elif part == "elasticsearch":
+        if not is_cached():
+            _say("elasticsearch downloads its jars, 44 MB, once for all checkouts")
         elasticsearch.start(root)
     else:
         airflow.start(root)

@@ -40,6 +40,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("QUERYMIRROR_CACHE") or Path.home() / ".cache" / "querymirror").expanduser()
 
 
+def is_cached() -> bool:
+    """Returns whether `distribution` needs no download."""
+    return _place().is_dir()
+
+
 def distribution(log: Path) -> Path:
     """Returns a folder with `lib/` (the class path) and `modules/`; made at the first call, which needs the network.
 
@@ -49,11 +54,10 @@ def distribution(log: Path) -> Path:
     Raises:
         DevstackError: a download or the compiler failed.
     """
-    cache = cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
-    wanted = cache / f"elasticsearch-{VERSION}-{_fingerprint()}"
+    wanted = _place()
     if not wanted.is_dir():
-        with _locked(cache / "lock"):
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(wanted.parent / "lock"):
             if not wanted.is_dir():
                 _build(wanted, log)
     return wanted
@@ -72,11 +76,11 @@ def java() -> Path:
     return Path(JAVA)
 
 
-def _fingerprint() -> str:
+def _place() -> Path:
     digest = hashlib.sha256()
     for path in (Path(__file__), *sorted(SOURCES.iterdir())):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return cache_dir() / f"elasticsearch-{VERSION}-{digest.hexdigest()[:12]}"
 
 
 def _build(wanted: Path, log: Path) -> None:
