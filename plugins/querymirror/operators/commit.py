@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
@@ -38,8 +39,11 @@ class CommitOperator(PipelineOperator):
                 results=step.pull_all(UPSERT, BatchResult),
                 orphans=step.pull(ORPHANS, OrphanResult),
             )
+            # what people mean by a run's time: since Airflow began it, waits between its tasks included
+            now = datetime.now(UTC)
+            summary = summary.model_copy(update={"seconds": (now - (context["dag_run"].start_date or now)).total_seconds()})
             if state is not None:
-                step.store.write(self.pipeline, state)
+                step.store.write(self.pipeline, state.model_copy(update={"last": summary}))
         self._publish(context, summary)
         return summary.to_json()
 
