@@ -89,7 +89,7 @@ class Probe(Record):
 
     Attributes:
         tables: one per base table, by oid.
-        epoch: both `stats_reset` times; when it moves the counters started over.
+        epoch: both `stats_reset` times (when they move the counters started over) and a hash of the definitions of views and functions.
         blind: why counters can't be trusted here (a replica, a foreign table, statistics off); empty = they can.
         cursors: highest cursor of each stream whose column is indexed (`main` and the names of `changes`).
     """

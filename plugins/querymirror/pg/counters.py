@@ -30,6 +30,23 @@ SELECT concat_ws('|', (SELECT stats_reset FROM pg_stat_database WHERE datname = 
             WHEN NOT current_setting('track_counts')::boolean THEN 'track_counts is off' ELSE '' END
 """)
 
+# What a query means can change with no row moved: a view or a function that is redefined, a policy that hides rows.
+_DEFINITIONS = sql.SQL("""
+SELECT md5(string_agg(d, ',' ORDER BY d)) FROM (
+  SELECT 'view' || r.oid || ':' || r.xmin FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid >= 16384 AND c.relpersistence <> 't'
+  UNION ALL SELECT 'policy' || oid || ':' || xmin FROM pg_policy
+  UNION ALL SELECT 'secured' || oid FROM pg_class WHERE relrowsecurity
+  UNION ALL SELECT 'function' || p.oid || ':' || p.xmin FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+             WHERE p.oid >= 16384 AND n.nspname NOT LIKE 'pg\\_temp%'
+) AS x(d)
+""")
+
+
+def read_definitions(conn: psycopg.Connection[Any]) -> str:
+    """Returns a hash that moves when any view, function or policy of the database is redefined."""
+    row = conn.execute(_DEFINITIONS).fetchone()
+    return str(row[0] or "") if row else ""
+
 
 def read_counters(conn: psycopg.Connection[Any], oids: Sequence[int]) -> Probe:
     """Reads the counters of tables; a foreign table or a table that has none makes the probe blind."""

@@ -115,7 +115,7 @@ def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found:
         _cannot_tell(spec, seen, found)
         return
     if state.probe.epoch != seen.probe.epoch or {t.oid for t in state.probe.tables} != {t.oid for t in seen.probe.tables}:
-        found.reasons.append("the source's counters started over, or the query reads other tables than before")
+        found.reasons.append("the source's counters started over, a view or function was redefined, or the query reads other tables than before")
         found.compare = True
         return
     before = {t.oid: t for t in state.probe.tables}

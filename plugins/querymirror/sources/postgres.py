@@ -17,12 +17,13 @@ from querymirror.connections import Address
 from querymirror.digest import document_checksums
 from querymirror.errors import SchemaError
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
-from querymirror.pg.counters import read_counters
+from querymirror.pg.counters import read_counters, read_definitions
 from querymirror.pg.session import connect, translated
 from querymirror.records import Batch, Window
 from querymirror.sources import cutting, explain, queries
 from querymirror.sources.catalog import Description, require_columns
 from querymirror.sources.reading import Reading
+from querymirror.sources.statements import statement_of
 from querymirror.sources.transactions import not_ended, open_transactions
 from querymirror.spec.pipeline import PipelineSpec
 
@@ -102,7 +103,7 @@ class PostgresReader:
             facts = self._facts()
             probe = read_counters(self._conn, sorted(facts.scans))
             cursors = {name: self._highest(origin) for name, origin in origins.items() if origin.indexed}
-            return probe.model_copy(update={"cursors": cursors}), facts
+            return probe.model_copy(update={"cursors": cursors, "epoch": f"{probe.epoch}|{read_definitions(self._conn)}"}), facts
 
     def _highest(self, origin: Origin) -> str | None:
         column = Column(name=origin.column, type=origin.type, source_type=origin.type)
@@ -243,6 +244,11 @@ class PostgresReader:
         columns = self._columns if keys is None else Description(self._conn, queries.subselect(keys.text)).columns()
         require_columns(columns, self._spec.orphan_key, f"{self._spec.id} keys_sql")
         return columns
+
+    def statement(self, batch: Batch) -> str:
+        """Returns the SQL that reads a batch, for people; without the columns' casts and, for `buckets`, without the condition."""
+        with translated(self._address.conn_id):
+            return statement_of(self._spec, batch, self._columns, {name: columns for name, (_, columns) in self._changes.items()})
 
     def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
         """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
