@@ -57,6 +57,11 @@ def key_hash(values: Sequence[Typed]) -> sql.Composed:
     return sql.SQL("({})").format(sql.SQL(" # ").join(parts))
 
 
+def equal_is_same(type_name: str) -> bool:
+    """Whether two values that the type calls equal also look the same; numeric 1.0 = 1.00, citext and interval do not."""
+    return _PRECISION.sub("", type_name) in {*_EXACT, "date", "bytea"} or bool(_SCALED_NUMERIC.match(type_name))
+
+
 def bucket_of(hashed: sql.Composable, bucket_count: int) -> sql.Composed:
     """Returns the bucket a key falls into; `bucket_count` is a power of two."""
     return sql.SQL("({} & {})").format(hashed, sql.Literal(bucket_count - 1))

@@ -66,6 +66,12 @@ def in_window(cursor: sql.Composable, type_name: str, window: Window, *, nulls: 
 
 def in_keys(columns: Sequence[Column], keys: Sequence[Key]) -> sql.Composed:
     """Returns a condition that PostgreSQL can push down and answer with an index."""
+    if any(c.source_type.endswith("]") for c in columns):  # an array of arrays is a matrix, whose rows must be of one length
+        texts = sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal([k[i] for k in keys])) for i in range(len(columns)))
+        values = sql.SQL(", ").join(sql.SQL("{}::{}").format(sql.Identifier("k", f"c{i}"), raw(c.source_type)) for i, c in enumerate(columns))
+        fields = sql.SQL(", ").join(sql.Identifier(f"c{i}") for i in range(len(columns)))
+        names = sql.SQL(", ").join(column(c.name) for c in columns)
+        return sql.SQL("({}) IN (SELECT {} FROM unnest({}) AS k({}))").format(names, values, texts, fields)
     arrays = [sql.SQL("{}::{}[]").format(sql.Literal([k[i] for k in keys]), raw(c.source_type)) for i, c in enumerate(columns)]
     if len(columns) == 1:
         return sql.SQL("{} = ANY({})").format(column(columns[0].name), arrays[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -38,7 +39,7 @@ class RejectsIndex:
         if not self._exists():
             self._client.call("PUT", f"/{self._name}", _CONFIG)
         at = datetime.now(UTC).isoformat()
-        lines = [line for r in rejects for line in ({"index": {"_id": r.key[:512]}}, {**r.to_json(), "at": at})]
+        lines = [line for r in rejects for line in ({"index": {"_id": _letter_id(r.key)}}, {**r.to_json(), "at": at})]
         results = self._client.bulk(self._name, b"".join(orjson.dumps(line) + b"\n" for line in lines))
         failed = [r for r in results if r["status"] >= _OK]
         if failed:
@@ -59,6 +60,11 @@ class RejectsIndex:
         wanted = [r.key for r in self.list()] if keys is None else list(keys)
         if not wanted or not self._exists():
             return 0
-        results = self._client.bulk(self._name, b"".join(orjson.dumps({"delete": {"_id": k[:512]}}) + b"\n" for k in wanted))
+        results = self._client.bulk(self._name, b"".join(orjson.dumps({"delete": {"_id": _letter_id(k)}}) + b"\n" for k in wanted))
         self._client.call("POST", f"/{self._name}/_refresh")
         return sum(r["status"] < _OK for r in results)
+
+
+def _letter_id(key: str) -> str:
+    """A key may be empty, or longer than an id may be: those are why a document is here."""
+    return hashlib.sha256(key.encode()).hexdigest()

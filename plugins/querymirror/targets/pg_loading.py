@@ -153,9 +153,9 @@ class Load:
 
     async def _reject(self, conn: asyncpg.Connection, number: int, err: asyncpg.PostgresError) -> Reject:
         keys = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("s", w.target)) for w in self.statements.shape.columns if w.name in self.key)
-        query = sql.SQL("SELECT json_build_array({})::text, (to_json(s)::jsonb - {})::text FROM {} AS s WHERE s.{} = $1").format(
-            keys, sql.Literal("querymirror_row"), STAGE, ROW_NUMBER
-        )
+        values = sql.SQL(", ").join(sql.Identifier("s", w.target) for w in self.statements.shape.columns)
+        row_json = sql.SQL("(SELECT row_to_json(r.*) FROM (SELECT {}) r)").format(values)
+        query = sql.SQL("SELECT json_build_array({})::text, {}::text FROM {} AS s WHERE s.{} = $1").format(keys, row_json, STAGE, ROW_NUMBER)
         key, row = await conn.fetchrow(query.as_string(None), number)
         reason = f"{err} (SQLSTATE {err.sqlstate})"
         return Reject(key=key, row=row, reason=reason, run_id=self.request.run_id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from querymirror.facts import Shape, WireColumn
-from querymirror.pg.hashing import bucket_of, content_hash, key_hash
+from querymirror.pg.hashing import bucket_of, content_hash, equal_is_same, key_hash
 from querymirror.targets.pg_catalog import DELETED_AT, TableColumn
 
 STAGE = sql.Identifier("querymirror_stage")
@@ -55,12 +55,21 @@ class Statements:
         """
         names = sql.SQL(", ").join(sql.Identifier(w.target) for w in self.shape.columns)
         values = sql.SQL(", ").join(self._stored(w) for w in self.shape.columns)
+        numbers = sql.SQL(" AND s.{} BETWEEN $1 AND $2").format(ROW_NUMBER) if numbered else sql.SQL("")
+        return sql.SQL("INSERT INTO {} AS t ({}) {}{} {}").format(self._table, names, self._selected(values), numbers, self._on_conflict())
+
+    def _selected(self, values: sql.Composable) -> sql.Composed:
+        """Returns the query of the staged rows that the table lacks or has otherwise."""
         on = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier("t", k), self._stored_key(k)) for k in self._keys)
-        parts = [sql.SQL("SELECT {} FROM {} AS s LEFT JOIN {} AS t ON {}").format(values, STAGE, self._table, on)]
-        parts.append(sql.SQL(" WHERE ({} OR {})").format(sql.SQL("{} IS NULL").format(sql.Identifier("t", self._keys[0])), self._different()))
-        if numbered:
-            parts.append(sql.SQL(" AND s.{} BETWEEN $1 AND $2").format(ROW_NUMBER))
-        return sql.SQL("INSERT INTO {} AS t ({}) {} {}").format(self._table, names, sql.Composed(parts), self._on_conflict())
+        missing = sql.SQL("{} IS NULL").format(sql.Identifier("t", self._keys[0]))
+        return sql.SQL("SELECT {} FROM {} AS s LEFT JOIN {} AS t ON {} WHERE ({} OR {})").format(values, STAGE, self._table, on, missing, self._different())
+
+    def differences(self, limit: int) -> sql.Composed:
+        """Returns a query of how many staged rows `merge` would write, and of a few of their keys."""
+        keys = sql.SQL(", ").join(sql.Identifier("s", k) for k in self._keys)
+        missing = sql.SQL("{} IS NULL").format(sql.Identifier("t", self._keys[0]))
+        described = sql.SQL("CASE WHEN {} THEN 'missing ' ELSE 'different ' END || concat_ws(', ', {})").format(missing, keys)
+        return sql.SQL("SELECT count(*), (array_agg(k))[1:{}] FROM ({}) AS w(k)").format(sql.Literal(limit), self._selected(described))
 
     def merge_with_samples(self, limit: int) -> sql.Composed:
         """Returns the merge as a query of how many rows it wrote and of a few of their keys."""
@@ -69,7 +78,7 @@ class Statements:
         return sql.SQL("WITH w(k) AS ({} RETURNING {}) SELECT count(*), (array_agg(k))[1:{}] FROM w").format(self.merge(), described, sql.Literal(limit))
 
     def _different(self) -> sql.Composable:
-        compared = [w for w in self.shape.columns if w.compared and w.target not in self._keys]
+        compared = self._overwritten()
         tests: list[sql.Composable] = []
         if compared:
             mine = sql.SQL(", ").join(_cast(sql.Identifier("s", w.target), w.type, w.compared_as) for w in compared)
@@ -79,9 +88,14 @@ class Statements:
             tests.append(sql.SQL("{} IS NOT NULL").format(sql.Identifier("t", DELETED_AT)))
         return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false")
 
+    def _overwritten(self) -> list[WireColumn]:
+        """The key too, where an equal key can look different."""
+        same = {k for k in self._keys if equal_is_same(self._own[k].type)}
+        return [w for w in self.shape.columns if w.compared and w.target not in same]
+
     def _on_conflict(self) -> sql.Composed:
         keys = sql.SQL(", ").join(sql.Identifier(k) for k in self._keys)
-        names = [w.target for w in self.shape.columns if w.compared and w.target not in self._keys]
+        names = [w.target for w in self._overwritten()]
         sets = [sql.SQL("{} = EXCLUDED.{}").format(sql.Identifier(n), sql.Identifier(n)) for n in names]
         if self._soft:
             sets.append(sql.SQL("{} = NULL").format(sql.Identifier(DELETED_AT)))
@@ -98,6 +112,13 @@ class Statements:
     def _stored_key(self, key: str) -> sql.Composable:
         wire = next(w for w in self.shape.columns if w.target == key)
         return _cast(sql.Identifier("s", key), wire.type, self._own[key].type)
+
+    def _same_key(self, wire: WireColumn) -> sql.Composed:
+        """A type of an extension has an equality of its own: a citext key that changed its case is no orphan."""
+        there, came = sql.Identifier("t", wire.target), sql.Identifier("k", wire.target)
+        if not self._own[wire.target].builtin:
+            return sql.SQL("{} = {}").format(there, _cast(came, wire.type, self._own[wire.target].type))
+        return sql.SQL("{} = {}").format(self.stored_value(wire), _cast(came, wire.type, wire.compared_as))
 
     def stored_value(self, wire: WireColumn) -> sql.Composable:
         """Returns the target's value in the type in which both sides are compared."""
@@ -136,9 +157,7 @@ class Statements:
     def candidates(self, keys_table: sql.Identifier, into: sql.Identifier, buckets: Sequence[int], bucket_count: int) -> sql.Composed:
         """Returns the statement that keeps the keys of target rows that the source's keys lack."""
         wires = [self._by_name_or_target(n) for n in self.shape.orphan_key]
-        same = sql.SQL(" AND ").join(
-            sql.SQL("{} = {}").format(self.stored_value(w), _cast(sql.Identifier("k", w.target), w.type, w.compared_as)) for w in wires
-        )
+        same = sql.SQL(" AND ").join(self._same_key(w) for w in wires)
         texts = sql.SQL(", ").join(sql.SQL("{}::text AS {}").format(sql.Identifier("t", w.target), sql.Identifier(w.target)) for w in wires)
         inside = sql.SQL("{} = ANY({})").format(bucket_of(self.key_hash(), bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
         return sql.SQL("CREATE TEMP TABLE {} AS SELECT DISTINCT {} {} AND {} AND NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
@@ -148,10 +167,9 @@ class Statements:
     def remove(self, keys: Sequence[tuple[str | None, ...]]) -> sql.Composed:
         """Returns the statement that deletes or marks rows by orphan key."""
         names = self.orphan_names()
-        arrays = sql.SQL(", ").join(
-            sql.SQL("{}::{}[]").format(sql.Literal([key[i] for key in keys]), _type(self._own[name].type)) for i, name in enumerate(names)
-        )
-        same = sql.SQL(" AND ").join(sql.SQL("t.{} = k.{}").format(sql.Identifier(n), sql.Identifier(n)) for n in names)
+        # As texts: an array of arrays would be a matrix, whose rows must be of one length.
+        arrays = sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal([key[i] for key in keys])) for i in range(len(names)))
+        same = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier("t", n), _cast(sql.Identifier("k", n), "text", self._own[n].type)) for n in names)
         listed = sql.SQL("unnest({}) AS k({})").format(arrays, sql.SQL(", ").join(sql.Identifier(n) for n in names))
         if self._soft:
             mark = sql.Identifier(DELETED_AT)
