@@ -77,6 +77,28 @@ class Ensured(Record):
     changes: tuple[str, ...] = ()
 
 
+class Foreseen(Record):
+    """What `ensure_target` would do now.
+
+    Attributes:
+        exists: whether the target is there.
+        empty: whether it holds no row.
+        refill: whether the whole query would have to be read because the target is made anew or adapted.
+        physical: the table, or the index behind the alias, that the run would write.
+        changes: what would be done, in words.
+        statements: the DDL or requests that do it.
+        writes: the statements or requests that carry rows; empty where they depend on a target that is not there yet.
+    """
+
+    exists: bool
+    empty: bool
+    refill: bool
+    physical: str
+    changes: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
 class Batch(Record):
     """Rows one `upsert` task moves: bounds, never rows.
 

@@ -64,6 +64,10 @@ class Source(Protocol):
         """Returns those of the orphan keys that the query returns now."""
         ...
 
+    def statement(self, batch: Batch) -> str:
+        """Returns the SQL that reads a batch, for people; without the columns' casts and, for `buckets`, without the condition."""
+        ...
+
     def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
         """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
         ...

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
+from querymirror.plan.sync_plan import SyncPlan
 from querymirror.records import Batch, BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult, RunRequest
 from querymirror.sources.base import Source
 from querymirror.spec.pipeline import PipelineSpec
@@ -16,6 +17,7 @@ from querymirror.sync.detect import detect
 from querymirror.sync.ensure import ensure, require_allowed
 from querymirror.sync.extract import extract
 from querymirror.sync.orphans import delete_orphans
+from querymirror.sync.planning import plan
 from querymirror.sync.rejects import replay
 from querymirror.sync.run import Done, Run
 from querymirror.sync.upsert import upsert
@@ -85,6 +87,10 @@ class Cycle:
         """Returns the summary of a run in which `detect` found nothing to do."""
         return committing.quiet(self._run(request, state), seconds=seconds)
 
+    def plan(self, state: PipelineState | None, request: RunRequest) -> SyncPlan:
+        """Says what a run would do, and counts what it would write and delete; writes nothing."""
+        return plan(self._run(request, state))
+
     def replay(self, request: RunRequest, keys: Sequence[str] | None = None) -> BatchResult:
         """Tries refused rows again; see `sync.rejects`."""
         return replay(self._run(request), keys)
@@ -93,16 +99,27 @@ class Cycle:
         return Run(self.spec, self.source, self.target, request, state)
 
 
-def run_cycle(cycle: Cycle, store: StateStore, request: RunRequest) -> CycleSummary:
+Watch = Callable[[str, int, int], None]
+"""Told which step begins, and how many of its parts are done, of how many."""
+
+
+def run_cycle(cycle: Cycle, store: StateStore, request: RunRequest, watch: Watch = lambda _step, _done, _total: None) -> CycleSummary:
     """Runs all steps in this process, one after the other; the state moves last."""
     begun = time.monotonic()
     state = store.read(cycle.spec.id)
+    watch("looking for changes", 0, 1)
     detection = cycle.detect(state, request)
     if not detection.changed:
         return cycle.quiet(state, request, seconds=time.monotonic() - begun)
+    watch("preparing the target", 0, 1)
     ensured = cycle.ensure(state, request, detection)
+    watch("comparing" if detection.compare else "cutting batches", 0, 1)
     extraction = cycle.extract(state, request, detection, ensured)
-    results = [cycle.upsert(batch, request, ensured) for batch in extraction.batches]
+    results: list[BatchResult] = []
+    for batch in extraction.batches:
+        watch("writing rows", len(results), len(extraction.batches))
+        results.append(cycle.upsert(batch, request, ensured))
+    watch("looking for orphans", 0, 1)
     orphans = cycle.delete_orphans(request, detection, ensured, extraction)
     after, summary = cycle.commit(state, request, detection=detection, ensured=ensured, extraction=extraction, results=results, orphans=orphans)
     summary = summary.model_copy(update={"seconds": time.monotonic() - begun})

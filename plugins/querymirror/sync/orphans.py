@@ -16,15 +16,14 @@ from querymirror.records import Detection, Ensured, Extraction, OrphanResult
 from querymirror.sources.base import Source
 from querymirror.sync.compare import BUCKETS, differing_buckets
 from querymirror.sync.run import Run
-from querymirror.targets.base import OrphanSearch
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
 SAMPLES = 10  # keys named in the result
 PAGE = 5_000  # candidates looked up and deleted together
 
 
-def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction: Extraction) -> OrphanResult:
-    """Deletes, marks or leaves orphans as `delete_missing` says.
+def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction: Extraction, *, dry: bool = False) -> OrphanResult:
+    """Deletes, marks or leaves orphans as `delete_missing` says; `dry` counts what it would delete, whatever the share.
 
     Raises:
         MassDeleteError: more than `max_delete_share` would go.
@@ -46,22 +45,28 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
     def open_keys(wanted: Sequence[int]) -> AsyncIterator[bytes]:
         return source.stream_keys(shape, wanted, BUCKETS)
 
-    with target.orphans(open_keys, buckets, BUCKETS, shape) as search:
-        _require_share(run, search)
+    with target.orphans(open_keys, buckets, BUCKETS, shape, dry=dry) as search:
+        if not dry:
+            require_share(run, search.total)
         deleted, samples = 0, list[str]()
         for keys in search.pages(PAGE):
             gone = _gone(source, keys)
-            deleted += search.delete(gone.keys, gone.version) if gone.keys else 0
+            deleted += len(gone.keys) if dry else search.delete(gone.keys, gone.version) if gone.keys else 0
             samples += [", ".join(map(str, key)) for key in gone.keys[: SAMPLES - len(samples)]]
     return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun, samples=tuple(samples))
 
 
-def _require_share(run: Run, search: OrphanSearch) -> None:
-    if run.request.allow_mass_delete or not search.total:
+def require_share(run: Run, orphans: int) -> None:
+    """Refuses to delete more than `max_delete_share` of a target.
+
+    Raises:
+        MassDeleteError: with both numbers.
+    """
+    if run.request.allow_mass_delete or not orphans:
         return
     total = run.target.count()
-    if total > SMALL_TARGET and search.total > total * run.spec.max_delete_share:
-        raise MassDeleteError(run.spec.id, orphans=search.total, total=total, share=run.spec.max_delete_share)
+    if total > SMALL_TARGET and orphans > total * run.spec.max_delete_share:
+        raise MassDeleteError(run.spec.id, orphans=orphans, total=total, share=run.spec.max_delete_share)
 
 
 class _Gone(NamedTuple):

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from querymirror.facts import Checksums, Column, Key, Shape
-from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
+from querymirror.records import Batch, BatchResult, Ensured, Foreseen, Reject, RunRequest
 
 OpenStream = Callable[[], AsyncIterator[bytes]]
 """Starts reading a batch: called once the target is ready, so that a later write never holds an older reading."""
@@ -41,6 +41,10 @@ class Target(Protocol):
         """Creates or adapts the target; safe to repeat."""
         ...
 
+    def foresee(self, columns: Sequence[Column]) -> Foreseen:
+        """Returns what `ensure` would do; writes nothing, and refuses what `ensure` refuses."""
+        ...
+
     def shape(self, columns: Sequence[Column]) -> Shape:
         """Returns the form in which it takes the query's rows."""
         ...
@@ -49,12 +53,18 @@ class Target(Protocol):
         """Inserts or replaces a batch's rows; repeating it changes nothing. `clock` asks the source for its time."""
         ...
 
+    def compare(self, open_stream: OpenStream, batch: Batch, shape: Shape, *, names: int) -> BatchResult:
+        """Counts what `upsert` would write, `samples` naming up to `names` of the rows; the target must exist and fit. Writes nothing."""
+        ...
+
     def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
         """Returns count and hash of each bucket of keys, computed as the source computes them for this shape."""
         ...
 
-    def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:
-        """Finds the rows of some buckets whose key the source did not return; no buckets = all of them."""
+    def orphans(
+        self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape, *, dry: bool = False
+    ) -> AbstractContextManager[OrphanSearch]:
+        """Finds the rows of some buckets whose key the source did not return; no buckets = all of them. `dry`: none will be deleted, no writer waits."""
         ...
 
     def count(self) -> int:

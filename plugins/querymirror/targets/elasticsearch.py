@@ -15,12 +15,13 @@ from querymirror.connections import Address
 from querymirror.digest import document_checksums, id_checksums, id_hash
 from querymirror.errors import RecordError
 from querymirror.facts import Checksums, Column, Key, Shape, WireColumn
-from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
+from querymirror.records import Batch, BatchResult, Ensured, Foreseen, Reject, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import ElasticsearchTarget
 from querymirror.targets.base import OpenKeys, OpenStream, OrphanSearch
 from querymirror.targets.es_bulk import BulkLoad
 from querymirror.targets.es_client import Client
+from querymirror.targets.es_foreseeing import ComparingLoad, foresee_index
 from querymirror.targets.es_index import AliasedIndex
 from querymirror.targets.es_orphans import IndexOrphanSearch
 from querymirror.targets.es_rejects import RejectsIndex
@@ -73,6 +74,18 @@ class ElasticsearchIndex:
         done = () if before == name else (f"filling index {name}" + (f" beside {before}" if before else ""),)
         return Ensured(empty=empty, refill=before != name, physical=name, changes=done)
 
+    def foresee(self, columns: Sequence[Column]) -> Foreseen:
+        """Returns the requests by which `ensure` and `finish` would make and publish an index; writes nothing."""
+        self._columns = columns
+        return foresee_index(self._index, self._client, columns)
+
+    def compare(self, open_stream: OpenStream, batch: Batch, shape: Shape, *, names: int) -> BatchResult:  # noqa: ARG002 - a document's form is in its lines
+        """Counts the documents of a batch that differ from the index's."""
+        load = ComparingLoad(self._client, self._physical, compare=True, clock=lambda: 0, run_id="")
+        asyncio.run(load.run(open_stream()))
+        counts, samples = load.counts, tuple(f"different {i}" for i in load.differing[:names])
+        return BatchResult(number=batch.number, read=counts["read"], upserted=counts["upserted"], unchanged=counts["unchanged"], samples=samples)
+
     def shape(self, columns: Sequence[Column]) -> Shape:
         """Returns the form in which the index takes the query's rows."""
         self._columns = columns
@@ -107,7 +120,15 @@ class ElasticsearchIndex:
             return document_checksums(scan_documents(self._client, self._physical, soft=self._soft), bucket_count)
         return id_checksums(scan_ids(self._client, self._physical, soft=self._soft), bucket_count)
 
-    def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:
+    def orphans(
+        self,
+        open_keys: OpenKeys,
+        buckets: Sequence[int],
+        bucket_count: int,
+        shape: Shape,
+        *,
+        dry: bool = False,  # noqa: ARG002 - a search holds no lock
+    ) -> AbstractContextManager[OrphanSearch]:
         """Finds the documents of some buckets whose id the source did not return."""
         return self._search(open_keys, frozenset(buckets), bucket_count, single=len(shape.key) == 1)
 

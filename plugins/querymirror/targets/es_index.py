@@ -80,14 +80,16 @@ class AliasedIndex:
         if now == name:
             return []
         self._client.call("PUT", f"/{name}/_settings", {"index": {"refresh_interval": wanted}})
-        actions: list[dict[str, Any]] = [{"add": {"index": name, "alias": self.alias}}]
-        if now is not None:
-            actions.append({"remove": {"index": now, "alias": self.alias}})
-        self._client.call("POST", "/_aliases", {"actions": actions})
+        self._client.call("POST", "/_aliases", {"actions": self.switch(name, now)})
         if now is None or not self._is_ours(now):
             return []
         self._client.call("DELETE", f"/{now}", missing_ok=True)
         return [now]
+
+    def switch(self, name: str, now: str | None) -> list[dict[str, Any]]:
+        """Returns the actions that move the alias to an index, in one step."""
+        actions: list[dict[str, Any]] = [{"add": {"index": name, "alias": self.alias}}]
+        return actions if now is None else [*actions, {"remove": {"index": now, "alias": self.alias}}]
 
     def _is_ours(self, name: str) -> bool:
         head, _, tail = name.rpartition("-")

@@ -110,14 +110,22 @@ class TargetTable:
     def create(self, columns: Sequence[Column]) -> None:
         """Creates schema and table, in one transaction."""
         with self._conn.transaction():
-            exists = self._conn.execute(sql.SQL("SELECT 1 FROM pg_namespace WHERE nspname = {}").format(sql.Literal(self.schema))).fetchone()
-            if not exists:
-                self._conn.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)))
-            own = self._target.create_sql
-            self._conn.execute(sql.SQL(own.text) if own else self._create_sql(columns))
+            for statement in self.creation(columns):
+                self._conn.execute(statement)
             if self.oid() is None:
                 message = f"create_sql ran but made no table {self.schema}.{self.name}."
                 raise SchemaError(message, where=self._spec.id, fix="Create the table that target.table names.")
+
+    def creation(self, columns: Sequence[Column]) -> list[sql.SQL | sql.Composed]:
+        """Returns the statements that create the schema, where it is missing, and the table.
+
+        Raises:
+            SchemaError: the target does not know a column's type.
+        """
+        exists = self._conn.execute(sql.SQL("SELECT 1 FROM pg_namespace WHERE nspname = {}").format(sql.Literal(self.schema))).fetchone()
+        own = self._target.create_sql
+        table = sql.SQL(own.text) if own else self._create_sql(columns)
+        return [table] if exists else [sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema)), table]
 
     def _create_sql(self, columns: Sequence[Column]) -> sql.Composed:
         types = {c.name: self.known_type(c) for c in columns}
@@ -143,6 +151,13 @@ class TargetTable:
         Raises:
             SchemaError: a difference can't be adapted safely.
         """
+        statement, done = self.adaptation(columns, oid)
+        if statement is not None:
+            self._conn.execute(statement)
+        return done
+
+    def adaptation(self, columns: Sequence[Column], oid: int) -> tuple[sql.Composed | None, list[str]]:
+        """Returns the statement that makes the table fit, None where it does, and what it does in words; refuses what `adapt` refuses."""
         own = self.columns(oid)
         stored = self.stored(columns)
         missing = [(c, name) for c, name in stored if name not in own]
@@ -152,9 +167,12 @@ class TargetTable:
         ddl += [sql.SQL("ALTER COLUMN {} TYPE {}").format(sql.Identifier(there.name), self.known_type(c)) for c, there in others]
         if self._spec.delete_missing == "soft" and DELETED_AT not in own:
             ddl.append(sql.SQL("ADD COLUMN {} timestamptz").format(sql.Identifier(DELETED_AT)))
-        if ddl:
-            self._conn.execute(sql.SQL("ALTER TABLE {} {}").format(self.identifier, sql.SQL(", ").join(ddl)))
-        return [f"added column {name}" for _, name in missing] + [f"widened column {there.name} from {there.type} to {c.type}" for c, there in others]
+        done = [f"added column {name}" for _, name in missing] + [f"widened column {there.name} from {there.type} to {c.type}" for c, there in others]
+        return self.alter(ddl) if ddl else None, done
+
+    def alter(self, parts: Sequence[sql.Composable]) -> sql.Composed:
+        """Returns one ALTER TABLE of several parts."""
+        return sql.SQL("ALTER TABLE {} {}").format(self.identifier, sql.SQL(", ").join(parts))
 
     @staticmethod
     def _differs(column: Column, there: TableColumn) -> bool:

@@ -41,7 +41,7 @@ class TableOrphanSearch:
 
 @contextmanager
 def table_orphans(
-    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, lock_name: str, statement_timeout: int
+    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, lock_name: str | None, statement_timeout: int
 ) -> Iterator[TableOrphanSearch]:
     """Finds the orphans of some buckets; the session, its lock and its temporary tables end with the block."""
     mark = secrets.token_hex(4)
@@ -53,9 +53,10 @@ def table_orphans(
 
             async def search() -> int:
                 # Alone, until the session ends: a writer that read the source before now must not put back what is deleted here.
-                await conn.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
-                await conn.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", lock_name)
-                await conn.execute("SET lock_timeout = 0")
+                if lock_name is not None:
+                    await conn.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+                    await conn.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", lock_name)
+                    await conn.execute("SET lock_timeout = 0")
                 await conn.execute(statements.create_keys(keys_table).as_string(None))
                 await conn.copy_to_table(keys_name, source=open_keys(buckets), columns=statements.orphan_names(), format="text")
                 await conn.execute(sql.SQL("ANALYZE {}").format(keys_table).as_string(None))

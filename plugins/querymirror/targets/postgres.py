@@ -16,11 +16,12 @@ from querymirror.connections import Address
 from querymirror.facts import Checksums, Column, Shape
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, connect_async, translated
-from querymirror.records import Batch, BatchResult, Ensured, Reject, RunRequest
+from querymirror.records import Batch, BatchResult, Ensured, Foreseen, Reject, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
 from querymirror.targets.base import OpenKeys, OpenStream, OrphanSearch
 from querymirror.targets.pg_catalog import DELETED_AT, TargetTable
+from querymirror.targets.pg_foreseeing import compare_staged, foresee_table, writes_of
 from querymirror.targets.pg_loading import Load
 from querymirror.targets.pg_orphans import table_orphans
 from querymirror.targets.pg_rejects import RejectsTable
@@ -80,6 +81,19 @@ class PostgresTable:
                 changes=tuple(done),
             )
 
+    def foresee(self, columns: Sequence[Column]) -> Foreseen:
+        """Returns the DDL that `ensure` would run; writes nothing."""
+        with translated(self._address.conn_id):
+            seen = foresee_table(self._table, columns, self._conn, soft=self._spec.delete_missing == "soft")
+            fits = seen.exists and not seen.refill
+            return seen.model_copy(update={"writes": writes_of(self._statements(self.shape(columns)))}) if fits else seen
+
+    def compare(self, open_stream: OpenStream, batch: Batch, shape: Shape, *, names: int) -> BatchResult:
+        """Counts the rows of a batch that differ from the table's, in a temporary table of one transaction that is rolled back."""
+        with translated(self._address.conn_id):
+            opened = connect_async(self._address, read_only=False, statement_timeout=STATEMENT_TIMEOUT)
+            return asyncio.run(compare_staged(opened, self._statements(shape), open_stream, batch, names=names))
+
     def shape(self, columns: Sequence[Column]) -> Shape:
         """Returns the form in which the table takes the query's rows."""
         with translated(self._address.conn_id):
@@ -134,9 +148,11 @@ class PostgresTable:
             query = self._statements(shape).checksums(content=content, bucket_count=bucket_count)
             return {b: (n, x) for b, n, x in self._conn.execute(query).fetchall()}
 
-    def orphans(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape) -> AbstractContextManager[OrphanSearch]:
+    def orphans(
+        self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape, *, dry: bool = False
+    ) -> AbstractContextManager[OrphanSearch]:
         """Finds the rows of some buckets whose key the source did not return."""
-        statements, name = self._statements(shape), f"querymirror:{self._table.schema}.{self._table.name}"
+        statements, name = self._statements(shape), None if dry else f"querymirror:{self._table.schema}.{self._table.name}"
         return table_orphans(self._address, statements, open_keys, buckets, bucket_count, lock_name=name, statement_timeout=STATEMENT_TIMEOUT)
 
     def count(self) -> int:
