@@ -60,11 +60,6 @@ class Statements:
 
     def _selected(self, values: sql.Composable) -> sql.Composed:
         """Returns the query of the staged rows that the table lacks or has otherwise."""
-        numbers = sql.SQL(" AND s.{} BETWEEN $1 AND $2").format(ROW_NUMBER) if numbered else sql.SQL("")
-        return sql.SQL("INSERT INTO {} AS t ({}) {}{} {}").format(self._table, names, self._selected(values), numbers, self._on_conflict())
-
-    def _selected(self, values: sql.Composable) -> sql.Composed:
-        """Returns the query of the staged rows that the table lacks or has otherwise."""
         on = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier("t", k), self._stored_key(k)) for k in self._keys)
         missing = sql.SQL("{} IS NULL").format(sql.Identifier("t", self._keys[0]))
         return sql.SQL("SELECT {} FROM {} AS s LEFT JOIN {} AS t ON {} WHERE ({} OR {})").format(values, STAGE, self._table, on, missing, self._different())
