@@ -14,8 +14,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bserver on socket \"[^\"]*\""), "server"),
     (re.compile(r"\(?'(?:\d{1,3}\.){3}\d{1,3}', \d+\)?|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b"), "***"),
     (re.compile(r"\bhttps?://[^\s'\"]+", re.IGNORECASE), "***"),
-    # an absolute path keeps its last part, which is what a person recognises
-    (re.compile(r"(?<![\w.:/<>*-])/(?:[\w.@+ -]*[\w.@+-]/)+([\w.@+-]+)"), r"\1"),
+    # an absolute path keeps its last part, which is what a person recognises; addresses of this API are none
+    (re.compile(r"(?<![\w.:/<>*-])/(?!querymirror/|auth/|api/)(?:[\w.@+ -]*[\w.@+-]/)+([\w.@+-]+)"), r"\1"),
 )
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _WORDS: dict[int, tuple[str, str, str]] = {
     400: ("bad_request", "the request can't be read.", "See docs/control-plane.md for what this route takes."),
-    401: ("not_logged_in", "a login is needed.", "Log in to Airflow, or send a token from /auth/token as `Authorization: Bearer`."),
+    401: ("not_logged_in", "a login is needed.", "Log in to Airflow, or send a token from /auth/token in the Authorization header."),
     403: ("forbidden", "you may not do this.", "Ask for the right on this DAG in Airflow."),
     404: ("not_found", "there is no such address.", "The routes are listed at /querymirror/api/openapi.json."),
     405: ("wrong_method", "this address does not take this method.", "The routes are listed at /querymirror/api/openapi.json."),

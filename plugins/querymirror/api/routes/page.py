@@ -14,16 +14,16 @@ from querymirror.errors import RequestError
 router = APIRouter(include_in_schema=False)
 
 _UI = Path(__file__).resolve().parents[2] / "ui"
+_SCRIPT = "text/javascript; charset=utf-8"
 _TYPES = {
-    "icon.svg": "image/svg+xml",
     "index.html": "text/html; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(("app.js", "charts.js", "detail.js", "form.js", "lib.js", "list.js", "theme.js"), _SCRIPT),
 }
 # framed by Airflow only; scripts and styles from here only
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 

@@ -142,7 +142,7 @@ def _health(state: State, runs: list[Run], day: DayRows, error: ErrorBody | None
         return Health(level="warn", text=f"The target refused {day.rejected:,} row(s) in the last 24 hours; see the rejects.")
     if state in {"running", "requested"}:
         return Health(level="busy", text="Filling the target." if last_ended(runs) is None else "Working.")
-    return Health(level="good", text="Up to date: the target equals the query as of the last look.")
+    return Health(level="good", text="Up to date.")
 
 
 def _clean(error: ErrorBody) -> ErrorBody:
