@@ -1,4 +1,4 @@
-"""One Airflow DAG per file in include/jobs; see docs/airflow.md."""  # noqa: INP001 - Airflow loads the file by its path
+"""One Airflow DAG per file in include/jobs; see docs/airflow.md."""
 
 from __future__ import annotations
 

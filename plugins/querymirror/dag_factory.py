@@ -96,7 +96,7 @@ class BrokenSpecOperator(BaseOperator):
 
     ui_color = "#fde0dc"
 
-    def __init__(self, *, message: str, **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+    def __init__(self, *, message: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.message = message
 

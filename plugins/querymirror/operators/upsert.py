@@ -21,7 +21,7 @@ class UpsertOperator(PipelineOperator):
 
     template_fields = ("batch",)
 
-    def __init__(self, *, pipeline: str, batch: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+    def __init__(self, *, pipeline: str, batch: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(pipeline=pipeline, **kwargs)
         self.batch = batch
 
