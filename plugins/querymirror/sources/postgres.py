@@ -14,7 +14,6 @@ import psycopg
 from psycopg import sql
 
 from querymirror.connections import Address
-from querymirror.digest import document_checksums
 from querymirror.errors import SchemaError
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
 from querymirror.pg.counters import read_counters, read_definitions
@@ -210,8 +209,6 @@ class PostgresReader:
 
     def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
         """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
-        if shape.format == "ndjson" and content:
-            return document_checksums(self.documents(shape), bucket_count)
         with translated(self._address.conn_id):
             selection = queries.Selection(self._columns if content or self._spec.keys_sql is None else self._keys_columns, shape)
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)

@@ -105,12 +105,15 @@ class Selection:
     def key_hash(self, names: Sequence[str]) -> sql.Composed:
         """Returns the hash of a key as the target stores it; of documents, the hash of their id (see `digest.id_hash`)."""
         if self._shape.format == "ndjson":
-            return sql.SQL("('x' || substr(md5({}), 1, 16))::bit(64)::bigint").format(self.document_id())
+            return sql.SQL("('x' || substr(md5(convert_to({}, 'UTF8')), 1, 16))::bit(64)::bigint").format(self.document_id())
         types = {w.name: w.compared_as for w in self._shape.columns}
         return key_hash([(cast_to(n, self._types[n], types[n]), types[n]) for n in names])
 
     def content_hash(self) -> sql.Composed:
-        """Returns the hash of all that the target stores."""
+        """Returns the hash of all that the target stores; of documents, that of `digest.document_hash`."""
+        if self._shape.format == "ndjson":
+            text = sql.SQL("convert_to({} || E'\\n' || {}, 'UTF8')").format(self.document_id(), self.document())
+            return sql.SQL("('x' || substr(md5({}), 1, 16))::bit(64)::bigint").format(text)
         compared = [w for w in self._shape.columns if w.compared]
         return content_hash([(cast_to(w.name, self._types[w.name], w.compared_as), w.compared_as) for w in compared])
 

@@ -1,0 +1,139 @@
+"""What a cycle does, decided from counters alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from querymirror.facts import Origin, Probe, QueryFacts, TableProbe
+from querymirror.plan.movement import Seen, decide
+from querymirror.records import RunRequest, StreamState
+from querymirror.spec.pipeline import PipelineSpec
+from querymirror.state.base import PipelineState
+
+FILM, LINK = 1, 2
+IDENTITY = {"id": 77, "filenode": 5, "inserted": 10}
+
+
+def spec(**source: Any) -> PipelineSpec:
+    """Returns a pipeline with a cursor."""
+    fields = {"conn_id": "s", "query": {"text": "SELECT 1"}, "primary_key": ["id"], "cursor_column": "updated_at", **source}
+    return PipelineSpec.model_validate({"id": "p", "source": fields, "target": {"type": "postgres", "conn_id": "t", "table": "a.b"}})
+
+
+def table(oid: int = FILM, **counters: Any) -> TableProbe:
+    """Returns a table's counters."""
+    values = {"name": f"t{oid}", "relkind": "r", "inserted": 0, "updated": 0, "deleted": 0, "filenode": 9, "shape": "x", **counters}
+    return TableProbe(oid=oid, **values)
+
+
+def state(of: PipelineSpec, *tables: TableProbe) -> PipelineState:
+    """Returns what was committed when the tables' counters stood like this."""
+    origin = Origin(oid=FILM, schema_name="public", table="film", column="updated_at", type="timestamp with time zone")
+    return PipelineState(
+        fingerprint=of.fingerprint(),
+        target_identity=IDENTITY,
+        probe=Probe(tables=tables or (table(),), epoch="e", cursors={"main": "2026-01-01"}),
+        streams={"main": StreamState(low="2026-01-01", origin=origin)},
+    )
+
+
+def seen(*tables: TableProbe, **changes: Any) -> Seen:
+    """Returns a look at the source and the target."""
+    probe = Probe(tables=tables or (table(),), epoch=changes.pop("epoch", "e"), cursors={"main": "2026-01-01"}, blind=changes.pop("blind", ""))
+    facts = QueryFacts(scans={t.oid: 1 for t in tables or (table(),)}, **changes.pop("facts", {}))
+    given = {"key_tables": frozenset({FILM}), "target_identity": IDENTITY, "seconds_since_compare": 1.0, **changes}
+    return Seen(probe=probe, facts=facts, **given)
+
+
+def run(**request: Any) -> RunRequest:
+    """Returns a request."""
+    return RunRequest(run_id="r", **request)
+
+
+def test_nothing_moved_is_quiet() -> None:
+    """Equal counters, cursors and target: nothing to do, and no reason."""
+    found = decide(spec(), state(spec()), run(), seen())
+    assert (found.changed, found.reasons) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "request_", "look", "reason"),
+    [
+        pytest.param(False, {}, {}, "first run: no state", id="no state"),
+        pytest.param(True, {"mode": "full_refresh"}, {}, "full refresh asked for", id="asked"),
+        pytest.param(True, {}, {"target_identity": None}, "the target is gone", id="target gone"),
+        pytest.param(True, {}, {"target_identity": {**IDENTITY, "id": 78}}, "the target is another one than before", id="another target"),
+    ],
+)
+def test_reads_everything(given: bool, request_: dict[str, Any], look: dict[str, Any], reason: str) -> None:
+    """The whole query is read where nothing is known or the target is not the one that was filled."""
+    found = decide(spec(), state(spec()) if given else None, run(**request_), seen(**look))
+    assert (found.full, found.reasons) == (True, (reason,))
+
+
+def test_new_query_reads_everything() -> None:
+    """A state that another query filled is of no use."""
+    found = decide(spec(query={"text": "SELECT 2"}), state(spec()), run(), seen())
+    assert (found.full, found.reasons) == (True, ("the spec changed",))
+
+
+@pytest.mark.parametrize(
+    ("now", "compare", "orphans"),
+    [
+        pytest.param(table(inserted=3), False, False, id="inserts are the cursor's"),
+        pytest.param(table(updated=3), False, False, id="updates are the cursor's"),
+        pytest.param(table(deleted=3), False, True, id="deletes need the keys"),
+        pytest.param(table(filenode=10), True, True, id="truncate or rewrite"),
+        pytest.param(table(shape="y"), True, True, id="altered"),
+    ],
+)
+def test_main_table_moved(now: TableProbe, compare: bool, orphans: bool) -> None:
+    """Movement of the cursor's own table is read by its window; keys are compared when rows may have left."""
+    found = decide(spec(), state(spec()), run(), seen(now))
+    assert (found.changed, found.compare, found.check_orphans) == (True, compare, orphans)
+
+
+def test_updates_of_a_filtered_query_may_take_rows_away() -> None:
+    """An updated row can leave the WHERE."""
+    found = decide(spec(), state(spec()), run(), seen(table(updated=1), facts={"filtered": True}))
+    assert (found.compare, found.check_orphans) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("look", "why"),
+    [
+        pytest.param({"facts": {"reshuffles": True}}, "reshuffles", id="rows hang together"),
+        pytest.param({"key_tables": frozenset({LINK})}, "key", id="the key is another table's"),
+        pytest.param({"epoch": "other"}, "epoch", id="statistics reset"),
+        pytest.param({"facts": {"restless": "now"}}, "restless", id="now() in the query"),
+        pytest.param({"seconds_since_compare": 1e6}, "reconcile", id="reconcile_every"),
+        pytest.param({"verify_due": True}, "verify", id="verify_schedule"),
+        pytest.param({"target_identity": {**IDENTITY, "inserted": 11}}, "target", id="somebody wrote the target"),
+    ],
+)
+def test_what_nothing_explains_is_compared(look: dict[str, Any], why: str) -> None:
+    """Whatever the cursor can't vouch for makes this very cycle compare by content."""
+    found = decide(spec(), state(spec()), run(), seen(table(inserted=1), **look))
+    assert (found.compare, found.check_orphans) == (True, True), why
+
+
+def test_other_table_moved() -> None:
+    """A joined table that no `changes` names is compared by content."""
+    found = decide(spec(), state(spec(), table(), table(LINK)), run(), seen(table(), table(LINK, deleted=1)))
+    assert found.compare
+    assert found.reasons == ("t2: 0 inserted, 0 updated, 1 deleted",)
+
+
+def test_blind_source() -> None:
+    """Without counters a single-table cursor reads its window and compares keys; any other query is compared."""
+    simple = decide(spec(), state(spec()), run(), seen(blind="a replica"))
+    joined = decide(spec(), state(spec()), run(), seen(table(), table(LINK), blind="a replica"))
+    assert (simple.changed, simple.compare, simple.check_orphans) == (True, False, True)
+    assert joined.compare
+
+
+def test_ended_transaction_runs_the_cycle() -> None:
+    """What a transaction that held the bound back has written may be counted later than it can be read."""
+    assert decide(spec(), state(spec()), run(), seen(transactions_ended=True)).changed
