@@ -6,15 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 
 from benchmarks import machine, report
+from benchmarks.processes import CommandError
 from benchmarks.profiles import FULL, PROFILES, QUICK, Profile
-from benchmarks.results import Results
+from benchmarks.results import Results, Row
 from benchmarks.rows import ROWS
 from benchmarks.show import show
 from benchmarks.stage import Stage
+from devstack.errors import DevstackError
+from querymirror.errors import PipelineError
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -46,12 +50,15 @@ def measure(
     if chosen is None or unknown:
         typer.echo(f"Unknown: {', '.join(unknown) or profile}. Groups: {', '.join(ROWS)}; profiles: {', '.join(PROFILES)}.", err=True)
         raise typer.Exit(2)
-    results = _measured(Stage(root / chosen.name, chosen, _say), groups, keep=keep)
+    results, failed = _measured(Stage(root / chosen.name, chosen, _say), groups, keep=keep)
     path = results_file(chosen)
     kept = Results.load(path).with_rows(results, list(ROWS)) if path.is_file() and only else results
     kept.save(path)
     show(results, console)
     console.print(f"kept in {path.relative_to(HERE.parent)}", highlight=False)
+    if failed:
+        typer.echo("Failed:\n" + "\n".join(failed), err=True)
+        raise typer.Exit(1)
 
 
 @app.command("report")
@@ -65,15 +72,21 @@ def write_report() -> None:
     typer.echo(f"wrote {PAGE}")
 
 
-def _measured(stage: Stage, groups: list[str], *, keep: bool) -> Results:
+def _measured(stage: Stage, groups: list[str], *, keep: bool) -> tuple[Results, list[str]]:
+    """Returns what could be measured, and why the other groups could not."""
     stage.close()  # what an interrupted run left
     try:
         facts = machine.facts(str(stage.execute("source", "SHOW server_version")[0][0]))
-        rows = []
+        rows: list[Row] = []
+        failed: list[str] = []
         for number, name in enumerate(groups, 1):
             _say(f"[{number}/{len(groups)}] {name}: {(ROWS[name].__doc__ or '').splitlines()[0]}")
-            rows += ROWS[name](stage)
-        return Results(asdict(stage.profile), facts, rows)
+            try:
+                rows += ROWS[name](stage)
+            except (CommandError, PipelineError, DevstackError, psycopg.Error) as err:
+                failed.append(f"{name}: {type(err).__name__}: {err}")
+                _say(failed[-1])
+        return Results(asdict(stage.profile), facts, rows), failed
     finally:
         if not keep:
             stage.close()

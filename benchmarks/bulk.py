@@ -59,6 +59,11 @@ class BaselineIndex:
         self.client.call("POST", f"/{self._name}/_refresh")
         self.client.call("PUT", f"/{self._name}/_settings", {"index": {"refresh_interval": None}})
 
+    def drop_behind(self, alias: str) -> None:
+        """Drops the indices behind an alias, where there are any."""
+        for index in self.client.call("GET", f"/_alias/{alias}", missing_ok=True) or ():
+            self.client.call("DELETE", f"/{index}")
+
     def count(self) -> int:
         """Counts the documents."""
         return int(self.client.call("GET", f"/{self._name}/_count")["count"])
