@@ -226,9 +226,13 @@ class PostgresReader:
         with translated(self._address.conn_id):
             columns = [self._key_column(name) for name in self._spec.orphan_key]
             names = sql.SQL(", ").join(sql.SQL("{}::text").format(queries.column(c.name)) for c in columns)
-            condition = queries.in_keys(columns, keys)
-            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), condition)
-            return {tuple(row) for row in self._conn.execute(query).fetchall()}
+            query = sql.SQL("SELECT {} FROM {} WHERE {}")
+            try:
+                found = self._conn.execute(query.format(names, self._rows_or_keys(content=False), queries.in_keys(columns, keys))).fetchall()
+            except psycopg.DataError:
+                # Ids that somebody else wrote into an index need not be values of the key's type.
+                found = self._conn.execute(query.format(names, self._rows_or_keys(content=False), queries.in_key_texts(columns, keys))).fetchall()
+            return {tuple(row) for row in found}
 
     def _key_column(self, name: str) -> Column:
         if self._spec.keys_sql is None:

@@ -64,6 +64,13 @@ def in_window(cursor: sql.Composable, type_name: str, window: Window, *, nulls: 
     return sql.SQL("(({}) OR {} IS NULL)").format(inside, cursor) if nulls else inside
 
 
+def in_key_texts(columns: Sequence[Column], keys: Sequence[Key]) -> sql.Composed:
+    """Returns the same condition over texts: slow, but a text that is no value of the column's type is just not found."""
+    names = sql.SQL(", ").join(sql.SQL("{}::text").format(column(c.name)) for c in columns)
+    texts = sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal([k[i] for k in keys])) for i in range(len(columns)))
+    return sql.SQL("({}) IN (SELECT * FROM unnest({}))").format(names, texts)
+
+
 def in_keys(columns: Sequence[Column], keys: Sequence[Key]) -> sql.Composed:
     """Returns a condition that PostgreSQL can push down and answer with an index."""
     if any(c.source_type.endswith("]") for c in columns):  # an array of arrays is a matrix, whose rows must be of one length

@@ -23,7 +23,7 @@ from querymirror.targets.es_bulk import BulkLoad
 from querymirror.targets.es_client import Client
 from querymirror.targets.es_foreseeing import ComparingLoad, foresee_index
 from querymirror.targets.es_index import AliasedIndex
-from querymirror.targets.es_orphans import IndexOrphanSearch
+from querymirror.targets.es_orphans import IndexOrphanSearch, key_of
 from querymirror.targets.es_rejects import RejectsIndex
 from querymirror.targets.es_scan import scan_documents, scan_ids
 
@@ -130,14 +130,14 @@ class ElasticsearchIndex:
         dry: bool = False,  # noqa: ARG002 - a search holds no lock
     ) -> AbstractContextManager[OrphanSearch]:
         """Finds the documents of some buckets whose id the source did not return."""
-        return self._search(open_keys, frozenset(buckets), bucket_count, single=len(shape.key) == 1)
+        return self._search(open_keys, frozenset(buckets), bucket_count, width=len(shape.key))
 
     @contextmanager
-    def _search(self, open_keys: OpenKeys, buckets: frozenset[int], bucket_count: int, *, single: bool) -> Iterator[IndexOrphanSearch]:
+    def _search(self, open_keys: OpenKeys, buckets: frozenset[int], bucket_count: int, *, width: int) -> Iterator[IndexOrphanSearch]:
         ids = scan_ids(self._client, self._physical, soft=self._soft)
         there = {i for i in ids if not buckets or id_hash(i) & (bucket_count - 1) in buckets}
         asyncio.run(_discard(there, open_keys(sorted(buckets))))
-        keys: dict[Key, str] = {((i,) if single else tuple(orjson.loads(i))): i for i in there}
+        keys: dict[Key, str] = {key_of(i, width): i for i in there}
         yield IndexOrphanSearch(self._client, self._physical, keys, soft=self._soft)
 
     def count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -47,9 +48,27 @@ class IndexOrphanSearch:
         lines: list[bytes] = []
         for doc in self._client.documents(self._index, ids):
             if doc.found:
-                # Put before the closing brace: reading and writing the document would round its numbers.
-                lines += [orjson.dumps({"index": _head(doc.id, version)}), bytes(doc.source)[:-1] + b"," + mark[1:]]
+                lines += [orjson.dumps({"index": _head(doc.id, version)}), _marked(bytes(doc.source), mark)]
         return lines
+
+
+def key_of(document_id: str, width: int) -> Key:
+    """Returns the key that a document's id stands for; an id that the pipeline can't have written stands for a key that no row has."""
+    if width == 1:
+        return (document_id,)
+    try:
+        parts = json.loads(document_id)
+    except ValueError:
+        parts = None
+    # Spelled otherwise it is another document, whose key must not hide this one's.
+    ours = isinstance(parts, list) and len(parts) == width and json.dumps(parts, ensure_ascii=False) == document_id
+    return tuple(parts) if ours and all(isinstance(p, str | None) for p in parts) else (document_id, *[None] * (width - 1))
+
+
+def _marked(document: bytes, mark: bytes) -> bytes:
+    """Puts the mark before the closing brace: reading and writing the document would round its numbers. Somebody else's may be empty or span lines."""
+    head = document.replace(b"\n", b" ").replace(b"\r", b" ").rstrip()[:-1].rstrip()
+    return head + (b"" if head == b"{" else b",") + mark[1:]
 
 
 def _head(document_id: str, version: int) -> dict[str, Any]:
