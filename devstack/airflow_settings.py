@@ -30,6 +30,7 @@ TUNED: Mapping[str, str] = {
     # A spec that is dropped, changed or removed is seen within this many seconds.
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "5",
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "10",
 }
 

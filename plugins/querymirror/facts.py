@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """A frozen JSON value."""
+    """A frozen JSON value; fields that a newer version wrote are passed over, so that processes may be updated one by one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the value as JSON-able dicts and lists."""
@@ -51,6 +51,7 @@ class Origin(Record):
         schema_name, table, column: its names.
         type: of the column.
         indexed: whether its highest value is found without reading the table.
+        parts: oids of the table's partitions and of tables that inherit from it.
         names_key: whether the same table's rows name the keys (of a change): an update can then leave a key behind.
     """
 
@@ -60,6 +61,7 @@ class Origin(Record):
     column: str
     type: str
     indexed: bool = False
+    parts: tuple[int, ...] = ()
     names_key: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -221,3 +222,12 @@ def test_repeated_batch_changes_nothing(films: Mirror) -> None:
         for _ in range(2):
             assert [cycle.upsert(batch, request, ensured).upserted for batch in extraction.batches] == [0] * len(extraction.batches)
     films.assert_equal()
+
+
+def test_first_runs_make_their_schema_together(mirror: Callable[..., Mirror]) -> None:
+    """First runs of several tables of one new schema that start at the same time all succeed."""
+    first = mirror("CREATE TABLE film (id int PRIMARY KEY, title text); INSERT INTO film VALUES (1, 'a')", "SELECT * FROM film")
+    pipelines = [first.respec(id=f"film{n}", table=f"fresh.film{n}") for n in range(6)]
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        summaries = list(pool.map(lambda pipeline: pipeline.cycle(), pipelines))
+    assert [s.upserted for s in summaries] == [1] * len(pipelines)

@@ -126,6 +126,14 @@ def test_other_table_moved() -> None:
     assert found.reasons == ("t2: 0 inserted, 0 updated, 1 deleted",)
 
 
+def test_partitions_move_as_their_table() -> None:
+    """The cursor of a partitioned table covers its partitions."""
+    origin = Origin(oid=50, schema_name="public", table="film", column="updated_at", type="timestamp with time zone", parts=(FILM,))
+    before = state(spec()).model_copy(update={"streams": {"main": StreamState(low="2026-01-01", origin=origin)}})
+    found = decide(spec(), before, run(), seen(table(inserted=3), key_tables=frozenset({50})))
+    assert (found.changed, found.compare) == (True, False)
+
+
 def test_blind_source() -> None:
     """Without counters a single-table cursor reads its window and compares keys; any other query is compared."""
     simple = decide(spec(), state(spec()), run(), seen(blind="a replica"))

@@ -144,10 +144,10 @@ def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, se
         found.compare = True
         return
     rows_stand_alone = not seen.facts.reshuffles and seen.facts.scans.get(now.oid) == 1
-    covering = [name for name, stream in state.streams.items() if stream.origin is not None and stream.origin.oid == now.oid]
+    covering = [name for name, stream in state.streams.items() if stream.origin is not None and now.oid in (stream.origin.oid, *stream.origin.parts)]
     if not covering or not rows_stand_alone:
         found.compare = True
-    elif "main" not in covering or seen.key_tables != {now.oid}:
+    elif "main" not in covering or not _key_comes_with_cursor(state, seen):
         # A change's window shows the rows that were written; one that was deleted takes its part of a document along unseen.
         # An update may do the same where the changed row itself names the key: a link that moves to another document.
         moved = now.updated > before.updated and any(_names_key(state.streams[name]) for name in covering)
@@ -162,3 +162,8 @@ def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, se
 
 def _names_key(stream: StreamState) -> bool:
     return stream.origin is not None and stream.origin.names_key
+
+
+def _key_comes_with_cursor(state: PipelineState, seen: Seen) -> bool:
+    main = state.streams.get("main")
+    return main is not None and main.origin is not None and seen.key_tables == {main.origin.oid}

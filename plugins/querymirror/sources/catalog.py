@@ -33,7 +33,11 @@ SELECT g.n, format_type(g.oid, g.mod), format_type(t.oid, b.mod), t.oid::bigint,
 _ORIGIN = sql.SQL("""
 SELECT c.oid::bigint, n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
        EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-                WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree')
+                WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree'),
+       ARRAY(WITH RECURSIVE parts(oid) AS (
+               SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid
+               UNION SELECT i.inhrelid FROM pg_inherits i JOIN parts p ON p.oid = i.inhparent)
+             SELECT oid::bigint FROM parts ORDER BY 1)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
  WHERE c.oid = {oid} AND a.attnum = {number}
 """)
@@ -75,7 +79,7 @@ class Description:
         row = self._conn.execute(_ORIGIN.format(oid=sql.Literal(oid), number=sql.Literal(number))).fetchone()
         if row is None:
             return None
-        return Origin(oid=row[0], schema_name=row[1], table=row[2], column=row[3], type=row[4], indexed=row[5])
+        return Origin(oid=row[0], schema_name=row[1], table=row[2], column=row[3], type=row[4], indexed=row[5], parts=tuple(row[6]))
 
     def table_oid(self, name: str) -> int:
         """Returns the oid of the table a column comes from, 0 for an expression."""

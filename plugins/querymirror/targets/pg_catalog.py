@@ -110,6 +110,8 @@ class TargetTable:
     def create(self, columns: Sequence[Column]) -> None:
         """Creates schema and table, in one transaction."""
         with self._conn.transaction():
+            # Two pipelines may make their schema at the same time, and IF NOT EXISTS does not see what is not committed yet.
+            self._conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('querymirror:create', 0))")
             for statement in self.creation(columns):
                 self._conn.execute(statement)
             if self.oid() is None:
