@@ -23,7 +23,10 @@ def advance(before: StreamState, name: str, horizon: Horizon, *, left_before: tu
     """
     high = horizon.highs.get(name)
     if high is None:
-        return before
+        if before.high is None or left_before:
+            return before.model_copy(update={"open": left_before})
+        # The rows that had cursors are gone; what was open then must not be asked for at every look.
+        return before.model_copy(update={"low": before.high, "high": None, "open": (), "since": ""})
     if not open_now:
         return before.model_copy(update={"low": high, "high": None, "open": (), "since": ""})
     if before.high is not None and left_before:
