@@ -16,7 +16,7 @@ from querymirror.facts import Column
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import ElasticsearchTarget
 from querymirror.targets.es_client import Client
-from querymirror.targets.es_mapping import DELETED_AT, generated_mapping
+from querymirror.targets.es_mapping import DELETED_AT, generated_mapping, mapping_changes, unmapped
 
 _HASH_LENGTH = 8
 
@@ -59,10 +59,16 @@ class AliasedIndex:
         return f"{self.alias}-{hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]}"
 
     def create(self, columns: Sequence[Column]) -> str:
-        """Creates the index, unless it is there; its refresh is off until `publish`."""
+        """Creates the index, unless it is there; its refresh is off until `publish`.
+
+        Raises:
+            SchemaError: its mapping can't take the query's columns, or may not change.
+        """
         name = self.physical(columns)
+        self._require_fields(columns)
         if self._client.call("GET", f"/{name}/_settings", params={"filter_path": "*.settings.index.uuid"}, missing_ok=True):
             return name
+        self._refuse(columns)
         config = self.config(columns)
         settings = dict(config.get("settings", {}))
         index_settings = settings.pop("index", {})
@@ -70,6 +76,24 @@ class AliasedIndex:
         body["settings"].pop("refresh_interval", None)
         self._client.call("PUT", f"/{name}", body)
         return name
+
+    def _require_fields(self, columns: Sequence[Column]) -> None:
+        """Says at once what every single document would be refused for; a transform's documents have fields of their own."""
+        given = self._target.index_config
+        lacking = unmapped(given, [c for c in columns if c.name not in self._target.omit]) if given and not self._spec.transform else []
+        if lacking:
+            said = "; ".join(f"the query has column {c.name!r} ({c.type}), the strict mapping of index_config lacks it" for c in lacking) + "."
+            raise SchemaError(said, where=self._spec.id, fix="Add it to the mapping, or to target.omit.")
+
+    def _refuse(self, columns: Sequence[Column]) -> None:
+        before = self.current() if self._target.index_config is None and self._spec.on_schema_change == "fail" else None
+        if before is None:
+            return
+        there = self._client.call("GET", f"/{before}/_mapping")[before]["mappings"].get("properties", {})
+        said = mapping_changes(columns, self._target.omit, there, before)
+        if said:
+            fix = "Cast or name the columns in the query, or delete the index: it is filled again."
+            raise SchemaError("; ".join(said) + ".", where=self._spec.id, fix=fix)
 
     def publish(self, name: str, columns: Sequence[Column]) -> list[str]:
         """Makes documents visible under the alias; returns the indices that were replaced and are now gone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querymirror.facts import Column
@@ -40,3 +40,19 @@ def generated_mapping(columns: Sequence[Column], omit: Sequence[str]) -> dict[st
 
 def _field(column: Column) -> dict[str, Any]:
     return _FIELDS["json"] if column.nested else _FIELDS.get(base_name(column.type.removesuffix("[]")), _OTHER)
+
+
+def mapping_changes(columns: Sequence[Column], omit: Sequence[str], there: Mapping[str, Any], index: str) -> list[str]:
+    """Returns in words what a generated mapping adds or changes to the fields of an index."""
+    stored = [c for c in columns if c.name not in omit]
+    said = [f"the query has column {c.name!r} ({c.type}), {index} lacks it" for c in stored if c.name not in there]
+    types = [(c, there[c.name].get("type", "object")) for c in stored if c.name in there]
+    return said + [f"column {c.name!r} is {c.type} in the query and {found} in {index}" for c, found in types if found != _field(c)["type"]]
+
+
+def unmapped(config: Mapping[str, Any], columns: Sequence[Column]) -> list[Column]:
+    """Returns the columns that a mapping given by the spec would refuse: it is strict and lacks them."""
+    mappings = config.get("mappings", {})
+    known = mappings.get("properties", {})
+    strict = mappings.get("dynamic") == "strict"
+    return [c for c in columns if strict and c.name not in known and c.name.split(".")[0] not in known]

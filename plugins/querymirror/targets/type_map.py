@@ -49,6 +49,8 @@ def widens(old: str, new: str) -> bool:
     """Whether every value of `old` is a value of `new`, so that a target column may be altered from one to the other."""
     old_name, new_name = base_name(old), base_name(new)
     old_size, new_size = _size(old), _size(new)
+    if old_name in {"bit", "bit[]"}:
+        return old_size == new_size  # of one length only, as PostgreSQL refuses any other
     if old_name == new_name:
         if new_size is None:
             return True
