@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from querymirror.plan.sync_plan import SyncPlan
 from querymirror.records import Mode
 
 State = Literal["idle", "requested", "running", "paused", "failed", "behind", "never run"]
@@ -210,18 +211,14 @@ class PlanAnswer(BaseModel):
     """What a run would do now; nothing was written.
 
     Attributes:
-        changed: whether a cycle would go on after its first look.
-        work: in words: everything, a comparison, or what the cursors name.
-        reasons: why.
+        plan: reasons, DDL, reads with their SQL, rows to write and to delete.
         counts: rows of the query and of the target.
         target_exists: whether the table or index is there.
         columns: (name, type) of the query's result.
-        query: the SQL.
+        query: the spec's SQL.
     """
 
-    changed: bool
-    work: str
-    reasons: list[str]
+    plan: SyncPlan
     counts: Counts
     target_exists: bool
     columns: list[tuple[str, str]]
@@ -288,6 +285,14 @@ class RejectList(BaseModel):
 
     rejects: list[RejectRow]
     total: int
+
+
+class Replayed(BaseModel):
+    """What became of rows that were tried again: read from the source, written, refused once more."""
+
+    read: int
+    written: int
+    refused: int
 
 
 class KeysBody(Body):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # any URL with a login in it, and every connection string of a database
@@ -17,6 +18,14 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # an absolute path keeps its last part, which is what a person recognises; addresses of this API are none
     (re.compile(r"(?<![\w.:/<>*-])/(?!querymirror/|auth/|api/)(?:[\w.@+ -]*[\w.@+-]/)+([\w.@+-]+)"), r"\1"),
 )
+
+
+def iso(moment: str) -> str:
+    """Returns a time as ISO 8601; PostgreSQL writes `+00` where browsers want `+00:00`."""
+    try:
+        return datetime.fromisoformat(moment).isoformat() if moment else ""
+    except ValueError:
+        return moment
 
 
 def plain(text: str) -> str:

@@ -37,7 +37,7 @@ def body_of(error: PipelineError) -> tuple[int, ErrorBody]:
     if isinstance(error, SpecError) and error.problems:
         first, more = error.problems[0], len(error.problems) - 1
         place = f"{first.file}:{first.line}" if first.line else first.file
-        what = first.what + (f" (And {more} more; POST .../validate lists all.)" if more else "")
+        what = first.what + (f" ({more} more.)" if more else "")
         return 422, ErrorBody(what=what, where=f"{place} {first.where}".strip(), fix=first.fix, code="spec_invalid")
     if isinstance(error, TransientError):
         return 503, ErrorBody(what=error.what, where=error.where, fix=error.fix or "It may pass by itself; try again.", code="unreachable")

@@ -1,7 +1,7 @@
 // The page: asks for the list, keeps its rows, and does what the buttons say.
 import { showDetail } from "./detail.js";
 import { confirm, openForm, showPlan } from "./form.js";
-import { ApiError, api, duration, errorBox, h, learnClock, secondsSince, toast } from "./lib.js";
+import { ApiError, api, count, duration, errorBox, h, learnClock, secondsSince, toast } from "./lib.js";
 import { Row } from "./list.js";
 import { followTheme } from "./theme.js";
 
@@ -35,7 +35,7 @@ const actions = {
   },
   async rejects(id, verb, keys) {
     const path = `pipelines/${encodeURIComponent(id)}/rejects${verb === "replay" ? "/replay" : ""}`;
-    const told = verb === "replay" ? () => `${id}: a verify run will try them again.` : undefined;
+    const told = verb === "replay" ? (done) => `${id}: ${count(done.written)} written, ${count(done.refused)} refused again.` : undefined;
     await act(path, { method: verb === "replay" ? "POST" : "DELETE", body: { keys } }, told);
     rows.get(id)?.body.lazy?.rejects.load();
   },

@@ -25,7 +25,7 @@ export function bars(cycles, slots = 20) {
   const tally = {};
   for (const cycle of cycles) tally[cycle.outcome] = (tally[cycle.outcome] ?? 0) + 1;
   const label = cycles.length ? Object.entries(tally).map(([k, n]) => `${n} ${k}`).join(", ") : "none yet";
-  const chart = svg("svg", { class: "bars", viewBox: `0 0 ${slots * (width + gap) - gap} ${height}`, role: "img", "aria-label": `Last cycles: ${label}` });
+  const chart = svg("svg", { class: "bars", preserveAspectRatio: "xMinYMax meet", viewBox: `0 0 ${slots * (width + gap) - gap} ${height}`, role: "img", "aria-label": `Last cycles: ${label}` });
   for (let slot = 0; slot < slots; slot += 1) {
     const cycle = cycles[slots - 1 - slot];
     const x = slot * (width + gap);

@@ -32,9 +32,9 @@ function cards(detail, loaded) {
   if (!detail.spec) return [];
   const chart = history(detail.runs);
   return [
-    h("section", { class: "card wide" }, h("h3", {}, "Lag and rows over time"), chart ?? h("p", { class: "faint" }, "A chart appears after two runs.")),
+    h("section", { class: chart ? "card wide" : "card" }, h("h3", {}, "Lag and rows over time"), chart ?? h("p", { class: "faint" }, "A chart appears after two runs.")),
     card("Cursor and windows", cursor(detail)),
-    card(detail.tasks_of ? "Time per task" : "Time per task", detail.tasks.length ? taskBars(detail.tasks) : h("p", { class: "faint" }, "No run yet."), detail.tasks_of ? h("small", {}, detail.tasks_of) : null),
+    card("Time per task", detail.tasks.length ? taskBars(detail.tasks) : h("p", { class: "faint" }, "No run yet."), detail.tasks_of ? h("small", {}, detail.tasks_of) : null),
     card("Columns and drift", loaded.schema),
     card("Refused rows", loaded.rejects),
   ];
@@ -132,16 +132,22 @@ function spec(detail, actions) {
   return h("section", { class: "card spec" }, h("h3", {}, detail.file), edit, h("pre", {}, detail.text), ...source);
 }
 
-export function planView(plan) {
-  const columns = plan.columns.map(([name, type]) => h("tr", {}, h("td", {}, h("code", {}, name)), h("td", {}, type)));
+export function planView({ plan, counts, target_exists: there, columns, query }) {
+  const types = columns.map(([name, type]) => h("tr", {}, h("td", {}, h("code", {}, name)), h("td", {}, type)));
+  const about = plan.exact ? "" : "at most ";
+  const gone = plan.deleted === null ? "an unknown number" : count(plan.deleted);
+  const reads = plan.batches.slice(0, 5).map((batch) => h("pre", {}, batch.sql));
   return h(
     "div",
     { class: "plan" },
-    h("p", { class: "what" }, plan.changed ? plan.work : "Nothing: no worker would start."),
+    h("p", { class: "what" }, plan.changed ? `${about}${count(plan.upserted)} rows would be written, ${gone} deleted.` : "Nothing has moved: no worker would start."),
+    plan.refused ? errorBox({ what: plan.refused, where: "", fix: "" }) : null,
     plan.reasons.length ? h("ul", {}, ...plan.reasons.map((reason) => h("li", {}, reason))) : null,
-    h("p", {}, `Rows of the query: ${count(plan.counts.source)}. Rows of the target: ${plan.target_exists ? count(plan.counts.target) : "it is not there yet and would be made"}.`),
-    h("div", { class: "scroll" }, h("table", {}, headings("Column", "Type"), h("tbody", {}, ...columns))),
-    h("details", {}, h("summary", {}, "The query"), h("pre", {}, plan.query)),
+    plan.changes.length ? h("ul", {}, ...plan.changes.map((change) => h("li", {}, change))) : null,
+    h("p", {}, `Rows of the query: ${count(counts.source)}. Rows of the target: ${there ? count(counts.target) : "none, it would be made"}.`),
+    plan.statements.length ? h("details", {}, h("summary", {}, "Statements for the target"), h("pre", {}, plan.statements.join(";\n"))) : null,
+    reads.length ? h("details", {}, h("summary", {}, `Reads (${plan.batches.length})`), ...reads) : null,
+    h("details", {}, h("summary", {}, "Columns"), h("div", { class: "scroll" }, h("table", {}, headings("Column", "Type"), h("tbody", {}, ...types)))),
+    h("details", {}, h("summary", {}, "The query"), h("pre", {}, query)),
   );
 }
-

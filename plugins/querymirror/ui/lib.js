@@ -75,7 +75,11 @@ export function learnClock(answer) {
 }
 export const now = () => Date.now() + skew;
 export const secondsSince = (iso) => (iso ? Math.max(0, (now() - Date.parse(iso)) / 1000) : null);
-export const ago = (iso) => (iso ? `${duration(secondsSince(iso))} ago` : "never");
+export function ago(iso) {
+  const seconds = secondsSince(iso);
+  if (seconds === null || Number.isNaN(seconds)) return iso || "never";
+  return seconds < 3 ? "just now" : `${duration(seconds)} ago`;
+}
 
 export function until(iso) {
   if (!iso) return "–";
@@ -84,7 +88,10 @@ export function until(iso) {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-export const moment = (iso) => (iso ? clock.format(new Date(iso)) : "–");
+export function moment(iso) {
+  if (!iso) return "–";
+  return Number.isNaN(Date.parse(iso)) ? iso : clock.format(new Date(iso));
+}
 
 export function toast(text, kind = "good") {
   const box = h("div", { class: `toast ${kind}` }, text);

@@ -20,6 +20,7 @@ export class Row {
       bars: h("div", { class: "cell cycles" }),
       next: h("div", { class: "cell next" }),
       buttons: h("div", { class: "cell buttons" }),
+      said: h("div", { class: "cell said", hidden: true }),
     };
     const { name, words, ...rest } = this.parts;
     this.head = h("div", { class: "head" }, h("div", { class: "cell what" }, name, words), ...Object.values(rest));
@@ -42,10 +43,13 @@ export class Row {
     this.element.dataset.level = data.health.level;
     this.element.dataset.state = data.state;
     const error = data.error ? h("div", { class: "short-error", title: `${data.error.what} ${data.error.fix}` }, data.error.what, data.error.fix ? h("span", { class: "fix" }, ` ${data.error.fix}`) : null) : null;
-    parts.words.replaceChildren(h("div", { class: "health" }, data.health.text), error ?? (data.target ? h("small", { class: "to", title: data.description }, `→ ${data.target}`) : ""));
+    const target = data.target.split(" · ").at(-1);
+    parts.words.replaceChildren(h("div", { class: "health" }, data.health.text), target ? h("small", { class: "to", title: `${data.source} → ${data.target}\n${data.description}` }, `→ ${target}`) : "");
+    parts.said.replaceChildren(error ?? "");
+    parts.said.hidden = !error;
     parts.state.replaceChildren(h("span", { class: `pill ${data.state.replace(" ", "-")}` }, WORDS[data.state]));
     parts.last.replaceChildren(movedLine(data.last, "last cycle"), movedLine(data.day, "24 h"));
-    parts.counts.replaceChildren(countsLine(data.counts));
+    parts.counts.replaceChildren(data.fresh_at || data.counts ? countsLine(data.counts) : h("span", { class: "faint" }, "–"));
     parts.bars.replaceChildren(bars(data.cycles));
     parts.buttons.replaceChildren(...this.buttons(data));
   }

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from querymirror.api import security
 from querymirror.api.control import CallDep, ControlDep
-from querymirror.api.datamodels import Done, KeysBody, RejectList, Requested, RunBody
+from querymirror.api.datamodels import Done, KeysBody, RejectList, Replayed
 from querymirror.api.security import PipelineId
-from querymirror.api.services import actions, looks
+from querymirror.api.services import looks
 
 router = APIRouter(prefix="/pipelines/{pipeline}/rejects", tags=["rejects"], dependencies=[security.logged_in])
 
@@ -19,15 +19,13 @@ def list_rejects(pipeline: PipelineId, control: ControlDep) -> RejectList:
     return looks.rejects(control.folder.spec(pipeline), control.folder.settings())
 
 
-@router.post("/replay", dependencies=[security.may_edit, security.may_run], status_code=202)
-def replay(pipeline: PipelineId, call: CallDep, body: KeysBody | None = None) -> Requested:
-    """Tries rows again: forgets them here and asks for a verify run, which reads from the source whatever the target lacks."""
+@router.post("/replay", dependencies=[security.may_edit, security.may_run])
+def replay(pipeline: PipelineId, call: CallDep, body: KeysBody | None = None) -> Replayed:
+    """Reads rows again from the source and tries them; those that pass, or left the query, are forgotten."""
     folder = call.control.folder
-    spec = folder.spec(pipeline)
-    run_id = actions.run(call.session, pipeline, RunBody(mode="verify"), user=call.user.get_name())
-    looks.drop_rejects(spec, folder.settings(), body.keys if body else None)
-    call.did("replay", pipeline, run_id)
-    return Requested(pipeline=pipeline, run_id=run_id)
+    done = looks.replay_rejects(folder.spec(pipeline), folder.settings(), body.keys if body else None)
+    call.did("replay", pipeline, f"written {done.written}, refused {done.refused}")
+    return done
 
 
 @router.delete("", dependencies=[security.may_edit])

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from querymirror.api.datamodels import CycleRow, Detail, PipelineRow, ProblemRow, StreamRow
-from querymirror.api.plain import plain
+from querymirror.api.plain import iso, plain
 from querymirror.api.services import history
 from querymirror.api.services.history import Run
 from querymirror.api.services.rows import cycle_row
@@ -41,10 +41,10 @@ def detail(session: Session, folder: SpecFolder, row: PipelineRow) -> Detail:
         tasks_of=shown.run_id if shown else "",
         cursor_before=summary.cursor_before if summary else None,
         cursor_after=summary.cursor_after if summary else None,
-        held_back_since=summary.held_back_since if summary else "",
+        held_back_since=iso(summary.held_back_since) if summary else "",
         reasons=[plain(reason) for reason in summary.reasons] if summary else [],
         streams=_streams(state),
-        compared_at=state.compared_at if state else "",
+        compared_at=iso(state.compared_at) if state else "",
         verified=_verified(runs),
     )
 
@@ -61,7 +61,7 @@ def _spec(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _streams(state: PipelineState | None) -> list[StreamRow]:
     streams = state.streams if state else {}
-    return [StreamRow(name=name, low=s.low, high=s.high, waits_for=len(s.open), since=s.since) for name, s in streams.items()]
+    return [StreamRow(name=name, low=s.low, high=s.high, waits_for=len(s.open), since=iso(s.since)) for name, s in streams.items()]
 
 
 def _verified(runs: Sequence[Run]) -> CycleRow | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from querymirror.api.datamodels import ColumnRow, Counts, PlanAnswer, RejectList, RejectRow, SchemaAnswer
-from querymirror.api.plain import plain
+from querymirror.api.datamodels import ColumnRow, Counts, PlanAnswer, RejectList, RejectRow, Replayed, SchemaAnswer
+from querymirror.api.plain import iso, plain
 from querymirror.api.services.servers import opened, within
 from querymirror.errors import PipelineError, SchemaError
-from querymirror.records import Detection, RunRequest
+from querymirror.records import RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings
 from querymirror.state.base import PipelineState
 
 _TIMEOUT = 20  # seconds for a look
+_PLAN_TIMEOUT = 60  # seconds for one that compares, or tries rows again
 _SHOWN = 200  # rejects of an answer
 
 
@@ -25,22 +26,20 @@ def plan(spec: PipelineSpec, settings: Settings, state: PipelineState | None) ->
     """
 
     def look() -> PlanAnswer:
-        with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
+        with opened(spec, settings, statement_timeout=_PLAN_TIMEOUT) as cycle:
             columns = cycle.source.describe()
-            detection = cycle.detect(state, RunRequest(run_id="plan"))
+            found = cycle.plan(state, RunRequest(run_id="plan"))
             there = cycle.target.identity() is not None
             counts = Counts(source=cycle.source.count(), target=cycle.target.count() if there else 0, at=datetime.now(UTC).isoformat())
         return PlanAnswer(
-            changed=detection.changed,
-            work=_work(detection, spec),
-            reasons=[plain(reason) for reason in detection.reasons],
+            plan=found.model_copy(update={"reasons": tuple(map(plain, found.reasons)), "refused": plain(found.refused)}),
             counts=counts,
             target_exists=there,
             columns=[(column.name, column.type) for column in columns],
             query=spec.source.query.text,
         )
 
-    return within(_TIMEOUT, look, where=spec.id)
+    return within(_PLAN_TIMEOUT, look, where=spec.id)
 
 
 def schema(spec: PipelineSpec, settings: Settings) -> SchemaAnswer:
@@ -88,7 +87,7 @@ def rejects(spec: PipelineSpec, settings: Settings) -> RejectList:
     def look() -> RejectList:
         with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
             found = cycle.target.rejects() if cycle.target.identity() is not None else []
-        shown = [RejectRow(key=r.key, row=r.row, reason=plain(r.reason), run_id=r.run_id, at=r.at) for r in found[:_SHOWN]]
+        shown = [RejectRow(key=r.key, row=r.row, reason=plain(r.reason), run_id=r.run_id, at=iso(r.at)) for r in found[:_SHOWN]]
         return RejectList(rejects=shown, total=len(found))
 
     return within(_TIMEOUT, look, where=spec.id)
@@ -108,6 +107,22 @@ def drop_rejects(spec: PipelineSpec, settings: Settings, keys: list[str] | None)
     return within(_TIMEOUT, drop, where=spec.id)
 
 
+def replay_rejects(spec: PipelineSpec, settings: Settings, keys: list[str] | None) -> Replayed:
+    """Reads refused rows again from the source and tries them; those that pass, or left the query, are forgotten.
+
+    Raises:
+        PipelineError: a server can't be asked, did not answer in time, or refuses the rows while the spec keeps none aside.
+    """
+    request = RunRequest(run_id=f"replay__{datetime.now(UTC).isoformat()}")
+
+    def replay() -> Replayed:
+        with opened(spec, settings, statement_timeout=_PLAN_TIMEOUT) as cycle:
+            done = cycle.replay(request, keys)
+        return Replayed(read=done.read, written=done.upserted, refused=done.rejected)
+
+    return within(_PLAN_TIMEOUT, replay, where=spec.id)
+
+
 def reachable(spec: PipelineSpec, settings: Settings, side: str, *, seconds: float) -> str:
     """Asks one side of a pipeline for a sign of life; returns what is wrong, empty = nothing."""
 
@@ -123,13 +138,3 @@ def reachable(spec: PipelineSpec, settings: Settings, side: str, *, seconds: flo
     except PipelineError as err:
         return plain(err.what)
     return ""
-
-
-def _work(detection: Detection, spec: PipelineSpec) -> str:
-    if not detection.changed:
-        return "Nothing: no worker starts."
-    if detection.full:
-        return "Everything: the whole query is read."
-    if detection.compare or not spec.source.cursor_column:
-        return "A comparison by checksums; only what differs is read."
-    return "What lies above the cursors is read." + (" Keys are compared, for rows that left." if detection.check_orphans else "")

@@ -12,6 +12,7 @@ from querymirror.errors import SpecError
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
 
+_FIX = "Correct what it names, in the spec, the query or the connection; the next cycle begins where the last good one ended."
 _GRACE = 60.0  # seconds; a cycle needs a moment to start and to work
 _ORDER: dict[Level, int] = {"bad": 0, "warn": 1, "busy": 2, "good": 3, "off": 4}
 
@@ -26,7 +27,7 @@ def good_row(spec: PipelineSpec, found: History, day: DayRows, counts: Counts | 
     interval = dag.interval if dag else 0.0
     late = lag is not None and bool(spec.schedule) and interval > 0 and lag > 2 * interval + _GRACE
     state = _state(runs, known=dag is not None, paused=bool(dag and dag.paused), failed=error is not None, fresh=fresh is not None, late=late)
-    health = _health(state, runs, day, error, known=dag is not None, late=late)
+    health = _health(state, runs, day, error, known=dag is not None, fresh=fresh is not None, late=late)
     cycles = [cycle_row(run) for run in runs]
     return PipelineRow(
         id=spec.id,
@@ -123,12 +124,13 @@ def _state(runs: list[Run], *, known: bool, paused: bool, failed: bool, fresh: b
     return "behind" if late else "idle"
 
 
-def _health(state: State, runs: list[Run], day: DayRows, error: ErrorBody | None, *, known: bool, late: bool) -> Health:  # noqa: PLR0911 - one line a case reads best
+def _health(state: State, runs: list[Run], day: DayRows, error: ErrorBody | None, *, known: bool, fresh: bool, late: bool) -> Health:  # noqa: PLR0911 - one line a case reads best
     if error is not None:
         again = " A new run is on its way." if state in {"running", "requested"} else ""
-        return Health(level="bad", text=f"The last run failed; the target stays as the last good one left it.{again}")
+        left = "the target stays as the last good one left it" if fresh else "the target has not been filled"
+        return Health(level="bad", text=f"The last run failed; {left}.{again}")
     if state == "paused":
-        return Health(level="off", text="Paused: changes of the source wait.")
+        return Health(level="off", text="Paused; changes wait.")
     if late:
         return Health(level="bad", text="Behind: no cycle has finished for more than two intervals.")
     if not known:
@@ -146,7 +148,7 @@ def _health(state: State, runs: list[Run], day: DayRows, error: ErrorBody | None
 
 
 def _clean(error: ErrorBody) -> ErrorBody:
-    return ErrorBody(what=plain(error.what), where=plain(error.where), fix=plain(error.fix), code=error.code)
+    return ErrorBody(what=plain(error.what), where=plain(error.where), fix=plain(error.fix) or _FIX, code=error.code)
 
 
 def _iso(moment: datetime | None) -> str:
