@@ -113,3 +113,17 @@ def test_rename_that_touches_50000_documents(mirror: Callable[..., Mirror]) -> N
     films.change("UPDATE person SET name = 'renamed', updated_at = clock_timestamp() WHERE id = 1")
     assert films.cycle().upserted >= 50_000
     films.assert_equal()
+
+
+def test_only_streams_that_moved_are_read(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
+    """A renamed person reads the films of the latest persons, and not again all those that a bulk load gave the highest cursor."""
+    spread = "UPDATE person SET updated_at = timestamptz '2024-01-01' + id * interval '1 hour'"
+    films = mirror(TABLES + spread, QUERY, target=target_kind, **SPECS["changes"])
+    films.cycle()
+    films.change("UPDATE person SET name = 'renamed', updated_at = '2024-02-01' WHERE id = 5")
+    done = films.cycle()
+    named = [films.databases.in_source(f"SELECT count(DISTINCT film_id) FROM film_person WHERE person_id IN ({who})")[0][0] for who in ("5, 60", "5")]
+    assert (done.read, done.upserted, done.compared) == (*named, False)
+    films.change("UPDATE film SET title = 'one' WHERE id = 1; UPDATE film SET title = 'two', updated_at = '2024-01-01 00:00:10' WHERE id = 2")
+    assert films.cycle().upserted == 2
+    films.assert_equal()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from querymirror.facts import Origin, Probe, QueryFacts, TableProbe
-from querymirror.plan.movement import Seen, decide
+from querymirror.plan.movement import Seen, decide, unmoved
 from querymirror.records import RunRequest, StreamState
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.state.base import PipelineState
@@ -145,3 +145,27 @@ def test_blind_source() -> None:
 def test_ended_transaction_runs_the_cycle() -> None:
     """What a transaction that held the bound back has written may be counted later than it can be read."""
     assert decide(spec(), state(spec()), run(), seen(transactions_ended=True)).changed
+
+
+@pytest.mark.parametrize(
+    ("look", "cursor", "stream", "still"),
+    [
+        pytest.param({}, "2026-01-01", {}, {"main"}, id="nobody wrote"),
+        pytest.param({"inserted": 1}, "2026-01-01", {}, set(), id="counted"),
+        pytest.param({}, "2026-01-02", {}, set(), id="the cursor moved before the counters did"),
+        pytest.param({}, "2026-01-01", {"open": ("3/4",)}, set(), id="a transaction that was open may have written below the high"),
+        pytest.param({}, "2026-01-01", {"low": None}, set(), id="no bound yet"),
+        pytest.param({}, "2026-01-01", {"origin": None}, set(), id="no table behind the cursor"),
+    ],
+)
+def test_stream_that_needs_no_reading(look: dict[str, Any], cursor: str, stream: dict[str, Any], still: set[str]) -> None:
+    """A stream is left out only where counters and cursor both stand and nothing holds its bound back."""
+    before = state(spec())
+    before = before.model_copy(update={"streams": {"main": before.streams["main"].model_copy(update=stream)}})
+    assert unmoved(before, seen(table(**look)).probe, {"main": cursor}) == still
+
+
+@pytest.mark.parametrize("changes", [{"blind": "a replica"}, {"epoch": "later"}])
+def test_every_stream_is_read_without_counters(changes: dict[str, Any]) -> None:
+    """Counters that say nothing, or that started over, leave no stream out."""
+    assert unmoved(state(spec()), seen(**changes).probe, {"main": "2026-01-01"}) == set()

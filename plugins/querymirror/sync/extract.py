@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from querymirror.plan.movement import unmoved
 from querymirror.plan.window import advance
 from querymirror.records import Batch, Detection, Ensured, Extraction, StreamState, Window
 from querymirror.sources.base import Source
@@ -30,7 +31,9 @@ def extract(run: Run, detection: Detection, ensured: Ensured) -> Extraction:
     elif detection.compare or not bounded:
         batches = _comparison_batches(source, run.target)
     else:
-        batches = _window_batches(spec, source, {name: _window(spec, source, name, stream) for name, stream in before.items()})
+        still = unmoved(state, detection.probe, highs) if state else set()
+        streams |= {name: before[name] for name in still}
+        batches = _window_batches(spec, source, {name: _window(spec, source, name, stream) for name, stream in before.items() if name not in still})
     compared = full or detection.compare or not bounded
     return Extraction(batches=_numbered(batches), streams=streams, highs=highs, full=full, compared=compared)
 
