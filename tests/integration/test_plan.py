@@ -132,6 +132,14 @@ def test_a_refused_schema(mirror: Callable[..., Mirror]) -> None:
         planned(other)
 
 
+def test_a_mapping_that_lacks_a_field(mirror: Callable[..., Mirror]) -> None:
+    """What an index would refuse of every document is told before there is an index."""
+    config = {"mappings": {"dynamic": "strict", "properties": {"id": {"type": "long"}}}}
+    films = mirror(FILMS, "SELECT id, title FROM film", "elasticsearch", index_config=config)
+    with pytest.raises(SchemaError, match="the query has column 'title' .text., the strict mapping of index_config lacks it"):
+        planned(films)
+
+
 def test_a_dry_run_waits_for_no_lock(mirror: Callable[..., Mirror]) -> None:
     """A batch of a run that is under way holds the table's lock; the plan doesn't ask for it."""
     films = mirror(FILMS, QUERY, cursor_column="updated_at")

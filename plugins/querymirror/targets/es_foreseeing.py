@@ -36,17 +36,16 @@ def foresee_index(index: AliasedIndex, client: Client, columns: Sequence[Column]
     Raises:
         SchemaError: `ensure` would refuse.
     """
-    current, name = index.current(), index.physical(columns)
-    there = client.call("GET", f"/{name}/_settings", params={"filter_path": "*.settings.index.uuid"}, missing_ok=True)
+    current, (name, body) = index.current(), index.creation(columns)
     requests, changes = [], []
-    if not there:
-        requests.append(f"PUT /{name}\n{json.dumps(index.config(columns), indent=2, ensure_ascii=False)}")
+    if body is not None:
+        requests.append(f"PUT /{name}\n{json.dumps(body, indent=2, ensure_ascii=False)}")
     if current != name:
         changes.append(f"fill index {name}" + (f" beside {current}" if current else ""))
         requests.append(f"POST /_aliases\n{json.dumps({'actions': index.switch(name, current)}, indent=2)}")
-    empty = not there or client.call("GET", f"/{name}/_count")["count"] == 0
+    empty = body is not None or client.call("GET", f"/{name}/_count")["count"] == 0
     return Foreseen(
-        exists=bool(there),
+        exists=body is None,
         empty=empty,
         refill=current != name,
         physical=name,

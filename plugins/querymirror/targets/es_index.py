@@ -64,18 +64,24 @@ class AliasedIndex:
         Raises:
             SchemaError: its mapping can't take the query's columns, or may not change.
         """
+        name, body = self.creation(columns)
+        if body is not None:
+            self._client.call("PUT", f"/{name}", body)
+        return name
+
+    def creation(self, columns: Sequence[Column]) -> tuple[str, dict[str, Any] | None]:
+        """Returns the index's name and the body that creates it, None where it is there; refuses what `create` refuses."""
         name = self.physical(columns)
         self._require_fields(columns)
         if self._client.call("GET", f"/{name}/_settings", params={"filter_path": "*.settings.index.uuid"}, missing_ok=True):
-            return name
+            return name, None
         self._refuse(columns)
         config = self.config(columns)
         settings = dict(config.get("settings", {}))
         index_settings = settings.pop("index", {})
         body = {**config, "settings": {**settings, "index": {**index_settings, "refresh_interval": "-1"}}}
         body["settings"].pop("refresh_interval", None)
-        self._client.call("PUT", f"/{name}", body)
-        return name
+        return name, body
 
     def _require_fields(self, columns: Sequence[Column]) -> None:
         """Says at once what every single document would be refused for; a transform's documents have fields of their own."""
