@@ -8,6 +8,7 @@ PipelineError
 │   ├── SchemaError      the target can't be adapted safely
 │   └── MassDeleteError  a run would delete more than `max_delete_share`
 ├── RequestError     a request to the API can't be done; carries the HTTP status and a code
+├── TransformError   a transform can't make anything of some rows; their reader turns it into what on_reject says
 └── RecordError      the target refused rows; carries counts and samples
 """
 
@@ -124,20 +125,26 @@ class RequestError(PipelineError):
         super().__init__(what, where=where, fix=fix)
 
 
+class TransformError(PipelineError):
+    """A transform failed on a batch of rows, or returned what is not allowed."""
+
+
 class RecordError(PipelineError):
-    """The target refused rows.
+    """The target, or the pipeline's transform, refused rows.
 
     Args:
         pipeline: its id.
         rejected: how many rows.
         samples: (key, reason) of a few of them.
+        by: who refused them.
     """
 
-    def __init__(self, pipeline: str, *, rejected: int, samples: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, pipeline: str, *, rejected: int, samples: Sequence[tuple[str, str]], by: str = "the target") -> None:
         self.pipeline, self.rejected, self.samples = pipeline, rejected, tuple(samples)
         shown = "; ".join(f"{key}: {reason}" for key, reason in samples[:3])
+        other = "the target's definition" if by == "the target" else by
         super().__init__(
-            f"the target refused {rejected} row(s): {shown}. The state did not move.",
+            f"{by} refused {rejected} row(s): {shown}. The state did not move.",
             where=pipeline,
-            fix="Fix the rows in the source or the target's definition, or set on_reject: dead_letter to keep them aside and go on.",
+            fix=f"Fix the rows in the source or {other}, or set on_reject: dead_letter to keep them aside and go on.",
         )

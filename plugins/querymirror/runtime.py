@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from querymirror.connections import Address
+from querymirror.sources.base import Source
 from querymirror.sources.postgres import PostgresReader
+from querymirror.sources.transformed import TransformedReader
+from querymirror.sources.transformed_table import TransformedTableReader
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings
 from querymirror.spec.target import PostgresTarget
@@ -18,7 +21,15 @@ def open_cycle(spec: PipelineSpec, *, source: Address, target: Address, settings
     Raises:
         TerminalError: the settings don't allow the target.
     """
-    return Cycle(spec, PostgresReader(spec, source), _target(spec, target), settings)
+    return Cycle(spec, _source(spec, source), _target(spec, target), settings)
+
+
+def _source(spec: PipelineSpec, address: Address) -> Source:
+    if spec.transform is None:
+        return PostgresReader(spec, address)
+    if isinstance(spec.target, PostgresTarget):
+        return TransformedTableReader(spec, address)
+    return TransformedReader(spec, address)
 
 
 def _target(spec: PipelineSpec, address: Address) -> Target:

@@ -17,12 +17,13 @@ PACKAGE = CHECKOUT / "plugins" / "querymirror"
 VALUES = frozenset({"errors", "facts"})
 BASE = VALUES | {"records"}
 PROTOCOLS = frozenset({"sources.base", "targets.base", "state.base"})
-CORE = BASE | PROTOCOLS | {"connections", "digest", "spec", "plan", "pg", "sources", "targets", "state", "sync"}
+CORE = BASE | PROTOCOLS | {"connections", "digest", "transforms", "spec", "plan", "pg", "sources", "targets", "state", "sync"}
 RULES: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "facts": frozenset(),
     "records": VALUES,  # one kind of values in two modules
     "digest": BASE,
+    "transforms": frozenset({"errors"}),  # what authors of include/transforms import
     "connections": frozenset({"errors"}),
     "spec": BASE,
     "state": BASE,
@@ -30,7 +31,7 @@ RULES: dict[str, frozenset[str]] = {
     "state.metadata_variables": BASE | {"state.base"},
     "pg": BASE | {"connections"},
     "plan": BASE | {"spec", "state.base"},
-    "sources": BASE | {"spec", "state.base", "connections", "pg", "digest"},
+    "sources": BASE | {"spec", "state.base", "connections", "pg", "digest", "transforms"},
     "targets": BASE | {"spec", "state.base", "connections", "pg", "digest"},
     "sync": BASE | {"spec", "plan"} | PROTOCOLS,
     "operators": CORE | {"runtime"},
@@ -38,6 +39,7 @@ RULES: dict[str, frozenset[str]] = {
     "dag_factory": BASE | {"spec", "operators", "triggers", "dag_docs"},
     "dag_docs": BASE | {"spec"},
     "api": BASE | {"spec", "state", "plan"},
+    "api.services.servers": BASE | {"spec", "connections", "runtime", "sync.cycle"},  # the one door to sources and targets
     # Composition roots: they choose the sources, targets and stores.
     "runtime": CORE,
     "cli": CORE | {"runtime"},

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
-from querymirror.records import Batch, Window
+from querymirror.records import Batch, Reject, Window
 
 
 class Source(Protocol):
@@ -70,6 +70,10 @@ class Source(Protocol):
 
     def stream(self, batch: Batch, shape: Shape) -> AsyncIterator[bytes]:
         """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
+        ...
+
+    def refused(self) -> list[Reject]:
+        """Returns the rows that the last stream left out because the pipeline's transform failed on them; without a run's id."""
         ...
 
     def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from querymirror.errors import SchemaError
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
 from querymirror.pg.counters import read_counters, read_definitions
 from querymirror.pg.session import connect, translated
-from querymirror.records import Batch, Window
+from querymirror.records import Batch, Reject, Window
 from querymirror.sources import cutting, explain, queries
 from querymirror.sources.catalog import Description, require_columns
 from querymirror.sources.reading import Reading
@@ -255,6 +255,10 @@ class PostgresReader:
         """Yields the rows of a batch from one snapshot, in the target's format, cut anywhere."""
         with translated(self._address.conn_id):
             return self._reading(self._columns).rows(batch, shape)
+
+    def refused(self) -> list[Reject]:
+        """Returns nothing: rows are read as they are."""
+        return []
 
     def _reading(self, columns: Sequence[Column]) -> Reading:
         changes = {name: columns for name, (_, columns) in self._changes.items()}

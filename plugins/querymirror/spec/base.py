@@ -24,3 +24,17 @@ class SqlText(SpecModel):
 
     def __str__(self) -> str:
         return self.text
+
+
+class CodeText(SpecModel):
+    """The source of a Python file that a spec names.
+
+    Attributes:
+        text: all of it.
+        file: path below `include/` (`transforms/films.py`).
+        function: the name of the function that is called.
+    """
+
+    text: str
+    file: str
+    function: str

@@ -16,6 +16,7 @@ from querymirror.spec.references import References, Sql
 from querymirror.spec.settings import Settings
 from querymirror.spec.sql_rules import check_bounds, check_no_placeholders, check_reads, output_columns
 from querymirror.spec.target import Target
+from querymirror.spec.upper_rules import read_create_table
 from querymirror.spec.yaml_lines import Path
 
 MAX_TAG = 100  # what Airflow stores
@@ -109,6 +110,14 @@ def check_change(path: Path, change: Sql, key: object, references: References) -
     if not wrong and columns is not None and isinstance(key, list) and len(columns) != len(key) + 1:
         what = f"it returns {len(columns)} column(s), not {len(key) + 1}."
         references.tell_field(path, what, f"Select {listed(map(str, key))} and then the change's cursor.")
+
+
+def check_create(create: Sql, references: References) -> None:
+    """Checks that the columns of a table are plain to see: with a transform they are those of the rows."""
+    try:
+        read_create_table(create.statement)
+    except SpecTextError as problem:
+        references.tell(("target", "create_sql"), create, problem)
 
 
 def check_target(data: dict[str, Any], settings: Settings, problems: Problems) -> None:

@@ -17,7 +17,7 @@ from querymirror.spec.yaml_lines import Document, read_yaml
 
 SETTINGS_FILE = "settings.yaml"
 CONNECTIONS = {"source_conn_id": "source", "target_conn_id": "target"}
-_OWN = {"id", "source", "target", "key_columns", "keys_sql", "description"}
+_OWN = {"id", "source", "target", "key_columns", "keys_sql", "description", "transform", "transform_code"}
 DEFAULTABLE = tuple(sorted([*CONNECTIONS, *(name for name in PipelineSpec.model_fields if name not in _OWN)]))
 
 PROBE: dict[str, Any] = {

@@ -155,10 +155,11 @@ class _Reading:
 
     def _refuse_not_written(self, data: dict[str, Any]) -> None:
         """Refuses fields that the model has and a spec doesn't write."""
-        for path in (("id",), ("key_columns",), ("target", "columns"), ("target", "update_columns")):
+        for path in (("id",), ("key_columns",), ("transform_code",), ("target", "columns"), ("target", "update_columns")):
             holder = data if len(path) == 1 else data.get(path[0])
             if isinstance(holder, dict) and path[-1] in holder:
-                fix = "Remove it; the file's name is the id." if path == ("id",) else "Remove it, or write the spec in the second form (docs/spec.md)."
+                fixes = {"id": "Remove it; the file's name is the id.", "transform_code": "Remove it; name the function in transform."}
+                fix = fixes.get(path[-1], "Remove it, or write the spec in the second form (docs/spec.md).")
                 self._problems.add(path, "the field is not written in a spec of this form.", fix)
 
     def _check_common(self, data: dict[str, Any]) -> None:
@@ -166,8 +167,6 @@ class _Reading:
         checks.check_lists(data, self._problems)
         checks.check_schedules(data, self._problems)
         checks.check_target(data, self._settings, self._problems)
-        if data.get("transform") is not None:
-            self._references.transform(("transform",), data["transform"])
 
     def _check(self, data: dict[str, Any]) -> None:
         problems, references = self._problems, self._references
@@ -183,8 +182,12 @@ class _Reading:
             self._check_changes(source)
         checks.check_columns(data, columns, problems)
         checks.check_keys(self._sql(data, "keys_sql", ("keys_sql",)), checks.value_at(data, ("source", "primary_key")), references)
+        if data.get("transform") is not None:
+            data["transform_code"] = references.transform(("transform",), data["transform"])
         if isinstance(target, dict):
-            self._sql(target, "create_sql", ("target", "create_sql"))
+            create = self._sql(target, "create_sql", ("target", "create_sql"))
+            if create is not None and data.get("transform") is not None:
+                checks.check_create(create, references)
             if target.get("index_config") is not None:
                 target["index_config"] = references.index_config(("target", "index_config"), target["index_config"])
 

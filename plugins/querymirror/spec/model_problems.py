@@ -18,7 +18,7 @@ from querymirror.spec.yaml_lines import Path
 
 TARGETS: dict[str, type[BaseModel]] = {"postgres": PostgresTarget, "elasticsearch": ElasticsearchTarget}
 # Set by the loader or by the second form, never written in a spec of the first one.
-NOT_WRITTEN = {"id", "key_columns", "columns", "update_columns"}
+NOT_WRITTEN = {"id", "key_columns", "transform_code", "columns", "update_columns"}
 
 _SHAPES = {
     "string_type": "text",

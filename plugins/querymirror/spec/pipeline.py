@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from querymirror.spec.base import SpecModel, SqlText
+from querymirror.spec.base import CodeText, SpecModel, SqlText
 from querymirror.spec.source import PostgresSource
 from querymirror.spec.target import Target
 
@@ -37,6 +37,7 @@ class PipelineSpec(SpecModel):
     reconcile_every: Annotated[float, Field(ge=60, le=604_800, description="Seconds; a full comparison runs at least this often.")] = 3600
     verify_schedule: Annotated[str | None, Field(description="Cron expression of a verify run of its own; null = on demand.")] = None
     transform: Annotated[str | None, Field(description="module:function under include/transforms.")] = None
+    transform_code: Annotated[CodeText | None, Field(description="The file that `transform` names, read by the loader.")] = None
     after: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     owner: str = "querymirror"
@@ -54,6 +55,6 @@ class PipelineSpec(SpecModel):
             "primary_key": self.source.primary_key,
             "cursor_column": self.source.cursor_column,
             "target": self.target.model_dump(mode="json", exclude={"create_sql"}),
-            "transform": self.transform,
+            "transform": self.transform if self.transform_code is None else [self.transform, self.transform_code.text],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -124,16 +124,17 @@ class References:
             return None
         return data
 
-    def transform(self, path: FieldPath, value: object) -> None:
-        """Checks that `module:function` exists under include/transforms; nothing of it runs."""
+    def transform(self, path: FieldPath, value: object) -> dict[str, Any] | None:
+        """Returns the file of `[transforms.]module:function` under include/transforms, None after a problem; nothing of it runs."""
         if not isinstance(value, str) or not _FUNCTION.match(value):
             self._problems.add(path, f"{quoted(value)} does not name a function.", "Write module:function, a file and a function under include/transforms.")
-            return
-        module, function = value.split(":")
-        file = self._file(path, module.replace(".", "/") + ".py", "transforms", ".py")
+            return None
+        module, function = value.removeprefix("transforms.").split(":")
+        relative = module.replace(".", "/") + ".py"
+        file = self._file(path, relative, "transforms", ".py")
         text = self._text(path, file) if file else None
         if file is None or text is None:
-            return
+            return None
         name = shown(file, self._include)
         try:
             tree = ast.parse(text)
@@ -141,11 +142,13 @@ class References:
             line = getattr(err, "lineno", None) or 1
             self._problems.silence(path)
             self._problems.add_at(name, line, path, f"this is not Python: {getattr(err, 'msg', err)}.", "Correct the file.")
-            return
+            return None
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         if function not in functions:
             fix = suggestion(function, functions, f"Define it, or name one of: {listed(functions) or 'none there'}.")
             self._problems.add(path, f"{name} defines no function {function!r}.", fix)
+            return None
+        return {"text": text, "file": (PurePosixPath("transforms") / relative).as_posix(), "function": function}
 
     def _file(self, path: FieldPath, name: str, folder: str, ending: str) -> Path | None:
         """Returns the file of a name below include/<folder>, never one outside of it."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STATEMENTS = ("CREATE_TABLE_SQL", "SELECT_SOURCE_SQL", "UPSERT_TARGET_SQL", "SELECT_KEYS_SQL")
 UPPER_KEYS = (*STATEMENTS, "TARGET_TABLE", "KEY_COLUMNS")
 _CONNECTIONS = ("source_conn_id", "target_conn_id")
-_NOT_HERE = {"id", "source", "target", "keys_sql", "key_columns"}
+_NOT_HERE = {"id", "source", "target", "keys_sql", "key_columns", "transform", "transform_code"}
 LOWER_KEYS = (*_CONNECTIONS, *(n for n in PipelineSpec.model_fields if n not in _NOT_HERE))
 
 

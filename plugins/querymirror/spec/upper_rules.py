@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ from querymirror.spec.sql_tokens import Statement, Token
 
 CREATE_BEGINS = ("create", "table", "if", "not", "exists")
 _CONSTRAINTS = frozenset(["constraint", "primary", "unique", "check", "foreign", "exclude", "like"])
+_AFTER_TYPE = frozenset(["collate", "compression", "constraint", "storage", "not", "null", "check", "default", "generated", "unique", "primary", "references"])
 _INSERT_FIX = "Write INSERT INTO table (columns) VALUES (%s, ...) ON CONFLICT (columns) DO UPDATE SET c = EXCLUDED.c, ..."
 
 
@@ -24,11 +25,13 @@ class CreateTable:
         table: `schema.table` in its one spelling.
         columns: in order.
         unique: the columns of PRIMARY KEY and of each UNIQUE.
+        types: of the columns, as they are written; without those that PostgreSQL generates.
     """
 
     table: str
     columns: tuple[str, ...]
     unique: tuple[frozenset[str], ...]
+    types: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def read_create_table(statement: Statement) -> CreateTable:
         reader.fail("the list of columns")
     columns: list[str] = []
     unique: list[frozenset[str]] = []
+    types: dict[str, str] = {}
     for part in reader.group():
         if not part:
             raise SpecTextError(reader.token.start, "a column is empty: two commas, or one at the end.", "Remove the comma.")
@@ -143,10 +147,20 @@ def read_create_table(statement: Statement) -> CreateTable:
             raise SpecTextError(part[0].start, f"{part[0].text!r} is not the name of a column.", reader.fix)
         columns.append(part[0].name)
         unique += [frozenset([part[0].name])] if _is_unique(part) else []
+        if (written := _type(statement, part)) is not None:
+            types[part[0].name] = written
     twice = sorted({c for c in columns if columns.count(c) > 1})
     if twice:
         raise SpecTextError(0, f"the column(s) {', '.join(twice)} stand twice.", "Name each column once.")
-    return CreateTable(table, tuple(columns), tuple(unique))
+    return CreateTable(table, tuple(columns), tuple(unique), types)
+
+
+def _type(statement: Statement, part: Sequence[Token]) -> str | None:
+    """Returns a column's type as it is written, None where the column is generated or has no type."""
+    words = [t.word for t in part]
+    ends = [i for i, t in enumerate(part) if i and t.depth == part[0].depth and t.word in _AFTER_TYPE]
+    end = ends[0] if ends else len(part)
+    return statement.slice(part[1], part[end - 1]) if end > 1 and "generated" not in words[end:] else None
 
 
 def _is_unique(part: Sequence[Token]) -> bool:

@@ -79,6 +79,10 @@ class Target(Protocol):
         """Lists the rows kept aside."""
         ...
 
+    def keep_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keeps rows aside that never came here; a key's later reason replaces its earlier one."""
+        ...
+
     def drop_rejects(self, keys: Sequence[str] | None = None) -> int:
         """Forgets rows kept aside, all of them without `keys`; returns how many."""
         ...

@@ -155,6 +155,10 @@ class ElasticsearchIndex:
         """Lists the documents kept aside."""
         return RejectsIndex(self._client, self._target.index).list()
 
+    def keep_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keeps rows aside that never came here."""
+        RejectsIndex(self._client, self._target.index).keep(rejects)
+
     def drop_rejects(self, keys: Sequence[str] | None = None) -> int:
         """Forgets documents kept aside, all of them without `keys`."""
         return RejectsIndex(self._client, self._target.index).drop(keys)

@@ -41,6 +41,12 @@ class RejectsTable:
             .as_string(None)
         )
 
+    def keep(self, conn: psycopg.Connection[Any], rejects: Sequence[Reject]) -> None:
+        """Keeps rows, in one transaction."""
+        with conn.transaction():
+            conn.execute(sql.SQL(self.create()))
+            psycopg.RawCursor(conn).executemany(sql.SQL(self.insert()), [(r.key, r.row, r.reason, r.run_id) for r in rejects])
+
     def exists(self, conn: psycopg.Connection[Any]) -> bool:
         """Whether any row was ever refused."""
         query = sql.SQL("SELECT FROM pg_tables WHERE schemaname = {} AND tablename = {}")

@@ -172,6 +172,11 @@ class PostgresTable:
         with translated(self._address.conn_id):
             return RejectsTable(self._table.schema, self._table.name).list(self._conn)
 
+    def keep_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keeps rows aside that never came here."""
+        with translated(self._address.conn_id):
+            RejectsTable(self._table.schema, self._table.name).keep(self._conn, rejects)
+
     def drop_rejects(self, keys: Sequence[str] | None = None) -> int:
         """Forgets rows kept aside, all of them without `keys`."""
         with translated(self._address.conn_id):
