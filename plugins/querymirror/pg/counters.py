@@ -13,21 +13,22 @@ from psycopg import sql
 
 from querymirror.facts import Probe, TableProbe
 
+# Both times of the epoch move when the counters start over; the second also after a crash, which loses what was not flushed.
 _COUNTERS = sql.SQL("""
-SELECT c.oid::bigint, n.nspname || '.' || c.relname, c.relkind::text,
-       pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid),
-       coalesce(pg_relation_filenode(c.oid), 0)::bigint,
-       (SELECT md5(string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' ORDER BY a.attnum))
-          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.oid = ANY({oids}::oid[]) ORDER BY c.oid
-""")
-
-# Both move when the counters start over; the second also after a crash, which loses what was not flushed.
-_EPOCH = sql.SQL("""
-SELECT concat_ws('|', (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()), (SELECT stats_reset FROM pg_stat_wal)),
-       CASE WHEN pg_is_in_recovery() THEN 'the server is a replica, which has no counters'
-            WHEN NOT current_setting('track_counts')::boolean THEN 'track_counts is off' ELSE '' END
+SELECT e.epoch, e.blind, t.*
+  FROM (SELECT concat_ws('|', (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()), (SELECT stats_reset FROM pg_stat_wal)) AS epoch,
+               CASE WHEN pg_is_in_recovery() THEN 'the server is a replica, which has no counters'
+                    WHEN NOT current_setting('track_counts')::boolean THEN 'track_counts is off' ELSE '' END AS blind) AS e
+  LEFT JOIN (
+       SELECT c.oid::bigint, n.nspname || '.' || c.relname, c.relkind::text,
+              pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid),
+              coalesce(pg_relation_filenode(c.oid), 0)::bigint,
+              (SELECT md5(string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' ORDER BY a.attnum))
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = ANY({oids}::oid[])
+       ) AS t(oid, name, relkind, inserted, updated, deleted, filenode, shape) ON true
+ ORDER BY t.oid
 """)
 
 # What a query means can change with no row moved: a view or a function that is redefined, a policy that hides rows.
@@ -50,12 +51,12 @@ def read_definitions(conn: psycopg.Connection[Any]) -> str:
 
 def read_counters(conn: psycopg.Connection[Any], oids: Sequence[int]) -> Probe:
     """Reads the counters of tables; a foreign table or a table that has none makes the probe blind."""
-    epoch_row = conn.execute(_EPOCH).fetchone()
-    epoch, blind = epoch_row or ("", "no statistics")
-    query = _COUNTERS.format(oids=sql.Literal(list(oids)))
+    rows = conn.execute(_COUNTERS.format(oids=sql.Literal(list(oids)))).fetchall()
+    epoch, blind = rows[0][:2]
     tables = tuple(
         TableProbe(oid=r[0], name=r[1], relkind=r[2], inserted=r[3], updated=r[4], deleted=r[5], filenode=r[6], shape=r[7] or "")
-        for r in conn.execute(query).fetchall()
+        for r in (row[2:] for row in rows)
+        if r[0] is not None
     )
     uncounted = [t.name for t in tables if t.relkind == "f"]
     if not blind and uncounted:

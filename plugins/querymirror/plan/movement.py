@@ -31,7 +31,7 @@ class Seen:
     Attributes:
         probe: counters and cursors now.
         facts: what the query's plan tells.
-        key_tables: tables that the primary key comes from; 0 = an expression.
+        key_tables: tables that the primary key comes from; 0 = an expression. Looked at where counters moved only.
         target_identity: the target now; None = there is none.
         seconds_since_compare: since source and target were last compared in full.
         verify_due: whether `verify_schedule` named a time since then.

@@ -17,10 +17,11 @@ def detect(run: Run) -> Detection:
         return Detection(changed=True, reasons=(f"window {window.low} .. {window.high} asked for",), target_identity=identity)
     streams = state.streams if state else {}
     probe, facts = run.source.probe({name: s.origin for name, s in streams.items() if s.origin is not None})
+    moved = state is not None and probe.tables != state.probe.tables
     seen = Seen(
         probe=probe,
         facts=facts,
-        key_tables=run.source.primary_key_origins(),
+        key_tables=run.source.primary_key_origins() if moved else frozenset(),
         target_identity=identity,
         seconds_since_compare=_seconds_since(state.compared_at if state else ""),
         transactions_ended=any(run.source.still_open(s.open) != s.open for s in streams.values() if s.open),
