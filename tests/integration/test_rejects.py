@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from querymirror.errors import RecordError
+from querymirror.records import Reject
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
 
 pytestmark = pytest.mark.integration
@@ -34,13 +35,13 @@ def _keys(films: Mirror) -> set[int]:
     return {int(str(orjson.loads(r.key)[0] if films.indices is None else r.key)) for r in _rejects(films)}
 
 
-def _rejects(films: Mirror) -> list[object]:
+def _rejects(films: Mirror) -> list[Reject]:
     with films.open() as cycle:
         return list(cycle.target.rejects())
 
 
 @pytest.mark.parametrize("first_load", [True, False], ids=["first load", "later"])
-def test_dead_letters(mirror: Callable[..., Mirror], target_kind: TargetKind, first_load: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_dead_letters(mirror: Callable[..., Mirror], target_kind: TargetKind, first_load: bool) -> None:
     """Refused rows are kept with row, reason and run; all others of the batch go through, and the summary counts them."""
     films = _films(mirror, target_kind, "dead_letter")
     if not first_load:

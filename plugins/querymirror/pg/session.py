@@ -5,8 +5,11 @@ Both sides use the same text settings, so that a value's text is the same text e
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -17,6 +20,8 @@ from querymirror.connections import Address
 from querymirror.errors import PipelineError, TerminalError, TransientError
 
 CONNECT_TIMEOUT = 10  # seconds
+# Seconds beyond statement_timeout: by then the server has answered, or no answer will come.
+PATIENCE = 15
 
 # A dead peer is noticed after 30 + 3 * 10 seconds, not after the kernel's two hours.
 _KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -39,6 +44,26 @@ _TEXT_SETTINGS = {
 _PASSING = ("08", "53", "57", "58", "40", "55P03")
 
 
+class _BoundedConnection(psycopg.Connection[Any]):
+    """A session whose every wait has an end: a connection over which no byte comes any more is closed from this side."""
+
+    patience: float = CONNECT_TIMEOUT + PATIENCE
+
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """Waits for what psycopg waits for, with the end set before."""
+        timer = threading.Timer(self.patience, self._give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().wait(*args, **kwargs)
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as mine:
+            mine.shutdown(socket.SHUT_RDWR)
+
+
 def settings_sql(*, read_only: bool, statement_timeout: int) -> str:
     """Returns the SET statements of a session; `statement_timeout` in seconds."""
     values = _TEXT_SETTINGS | {
@@ -57,7 +82,7 @@ def connect(address: Address, *, read_only: bool, statement_timeout: int) -> psy
         TerminalError: it refuses the login or the database.
     """
     with translated(address.conn_id):
-        conn = psycopg.connect(
+        conn = _BoundedConnection.connect(
             host=address.host,
             port=address.port or 5432,
             user=address.login,
@@ -70,6 +95,7 @@ def connect(address: Address, *, read_only: bool, statement_timeout: int) -> psy
             **_KEEPALIVE,
             **_ssl_options(address),
         )
+        conn.patience = statement_timeout + PATIENCE
         conn.execute(sql.SQL(settings_sql(read_only=read_only, statement_timeout=statement_timeout)))
         return conn
 
@@ -84,6 +110,7 @@ async def connect_async(address: Address, *, read_only: bool, statement_timeout:
         database=address.schema,
         timeout=CONNECT_TIMEOUT,
         statement_cache_size=0,
+        command_timeout=statement_timeout + PATIENCE,
         ssl=_ssl_options(address).get("sslmode"),
         server_settings={"application_name": "querymirror"},
     )
