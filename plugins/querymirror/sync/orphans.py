@@ -35,9 +35,9 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
         return OrphanResult()
     begun = time.monotonic()
     needed = detection.check_orphans or extraction.full or extraction.compared
+    shape = target.shape(source.describe())  # first of all: an index is found by the form of its rows
     if not needed and not (detection.check_counts and source.count() != target.count()):
         return OrphanResult(seconds=time.monotonic() - begun)
-    shape = target.shape(source.describe())
     buckets = differing_buckets(source, target, shape, content=False)
     if not buckets:
         return OrphanResult(checked=True, seconds=time.monotonic() - begun)

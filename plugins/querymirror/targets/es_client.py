@@ -43,6 +43,11 @@ class _Bytes(elastic_transport.JsonSerializer):
         return data
 
 
+def write_alias(index: str) -> str:
+    """Returns the hidden alias through which an index is written."""
+    return f"{index}-write"
+
+
 class Client:
     """Requests to one cluster, all through the official client's transport.
 
@@ -79,13 +84,24 @@ class Client:
         """Returns documents by id, in that order. Filters in the request would make Elasticsearch write their numbers anew."""
         return self.call_for(_Docs, f"/{index}/_mget", {"ids": list(ids)}).docs
 
-    def bulk(self, index: str, body: bytes) -> list[dict[str, Any]]:
-        """Sends one `_bulk` body and returns the result of each of its documents."""
+    def bulk(self, index: str, body: bytes, *, guarded: bool = True) -> list[dict[str, Any]]:
+        """Sends one `_bulk` body and returns the result of each of its documents.
+
+        `guarded` writes through the alias that every index of ours has: an index that vanished must not come back with a mapping of
+        Elasticsearch's own guess.
+
+        Raises:
+            TransientError: the index vanished.
+        """
         filters = "items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
         with self.translated():
-            # An index that vanished must not come back with a mapping of Elasticsearch's own guess.
-            answer = orjson.loads(self._perform("POST", f"/{index}/_bulk", body, {"filter_path": filters}, _NDJSON))
-        return [next(iter(item.values())) for item in answer.get("items", [])]
+            params = {"filter_path": filters, **({"require_alias": "true"} if guarded else {})}
+            answer = orjson.loads(self._perform("POST", f"/{write_alias(index) if guarded else index}/_bulk", body, params, _NDJSON))
+        results = [next(iter(item.values())) for item in answer.get("items", [])]
+        if any(r.get("error", {}).get("type") == "index_not_found_exception" for r in results):
+            message = f"index {index} was deleted while this run wrote it."
+            raise TransientError(message, where=self._where, fix="The next run makes it again.")
+        return results
 
     def _perform(self, method: str, path: str, data: bytes | None, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> bytes:
         response = self._client.perform_request(method, path, params=dict(params or {}), headers=dict(headers), body=data)

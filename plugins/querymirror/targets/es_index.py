@@ -15,7 +15,7 @@ from querymirror.errors import SchemaError
 from querymirror.facts import Column
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import ElasticsearchTarget
-from querymirror.targets.es_client import Client
+from querymirror.targets.es_client import Client, write_alias
 from querymirror.targets.es_mapping import DELETED_AT, generated_mapping, mapping_changes, unmapped
 
 _HASH_LENGTH = 8
@@ -67,6 +67,8 @@ class AliasedIndex:
         name, body = self.creation(columns)
         if body is not None:
             self._client.call("PUT", f"/{name}", body)
+        # Also for an index that somebody restored without it.
+        self._client.call("POST", "/_aliases", {"actions": [{"add": {"index": name, "alias": write_alias(name), "is_hidden": True}}]})
         return name
 
     def creation(self, columns: Sequence[Column]) -> tuple[str, dict[str, Any] | None]:

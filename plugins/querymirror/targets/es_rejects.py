@@ -40,7 +40,7 @@ class RejectsIndex:
             self._client.call("PUT", f"/{self._name}", _CONFIG)
         at = datetime.now(UTC).isoformat()
         lines = [line for r in rejects for line in ({"index": {"_id": _letter_id(r.key)}}, {**r.to_json(), "at": at})]
-        results = self._client.bulk(self._name, b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        results = self._client.bulk(self._name, b"".join(orjson.dumps(line) + b"\n" for line in lines), guarded=False)
         failed = [r for r in results if r["status"] >= _OK]
         if failed:
             message = f"{self._name}: {len(failed)} refused documents could not be kept, the first: {failed[0]}."
@@ -60,7 +60,7 @@ class RejectsIndex:
         wanted = [r.key for r in self.list()] if keys is None else list(keys)
         if not wanted or not self._exists():
             return 0
-        results = self._client.bulk(self._name, b"".join(orjson.dumps({"delete": {"_id": _letter_id(k)}}) + b"\n" for k in wanted))
+        results = self._client.bulk(self._name, b"".join(orjson.dumps({"delete": {"_id": _letter_id(k)}}) + b"\n" for k in wanted), guarded=False)
         self._client.call("POST", f"/{self._name}/_refresh")
         return sum(r["status"] < _OK for r in results)
 
