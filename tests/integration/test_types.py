@@ -6,15 +6,32 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from devstack.postgres import PostgresServer
 from querymirror.records import Reject
 from tests.cases.type_cases import CASES, TypeCase
 from tests.cases.type_reading import TABLE, column_type, documents, exact, field_type, images, json_values, make_table, rotate
 from tests.fixtures.fix_pipeline import Mirror
+from tests.fixtures.fix_postgres import Databases, pair_of_databases
 
 pytestmark = pytest.mark.integration
 
 QUERY = f"SELECT id, value, updated_at FROM {TABLE}"
 BY_ID = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+
+
+@pytest.fixture(scope="module")
+def typed_databases(postgres_server: PostgresServer, empty_template: str) -> Iterator[Databases]:
+    """One pair for all types: making a pair takes longer than a test."""
+    with pair_of_databases(postgres_server, empty_template) as pair:
+        yield pair
+
+
+@pytest.fixture
+def databases(typed_databases: Databases) -> Databases:
+    """The pair, empty again."""
+    typed_databases.in_source("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    typed_databases.in_target("DROP SCHEMA IF EXISTS analytics CASCADE; DROP EXTENSION IF EXISTS citext; DROP EXTENSION IF EXISTS hstore")
+    return typed_databases
 
 
 @BY_ID
