@@ -62,11 +62,6 @@ CASES: dict[str, tuple[str, str, Sequence[str]]] = {
     "statistics reset after a write": (FILM, PLAIN, ["UPDATE film SET v = 'x' WHERE id = 1; SELECT pg_stat_reset()"]),
     "statistics of one table reset": (FILM, PLAIN, ["UPDATE film SET v = 'x' WHERE id = 1; SELECT pg_stat_reset_single_table_counters('film'::regclass)"]),
     "a column's default is dropped from all rows": (FILM, "SELECT * FROM film", ["ALTER TABLE film ADD COLUMN extra int DEFAULT 7"]),
-    "row level": (
-        FILM,
-        PLAIN,
-        ["ALTER TABLE film ENABLE ROW LEVEL SECURITY; CREATE POLICY visible ON film USING (id < 10); UPDATE film SET v = 'x' WHERE id = 1"],
-    ),
 }
 
 
