@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop clean check format test bench up down
+.PHONY: help setup demo stop clean check format test soak bench up down
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ format: $(STAMP)  ## Format the code and fix what can be fixed by itself
 
 test: $(STAMP)  ## Unit, integration and acceptance tests on real servers of their own; TESTS=tests/unit for a part
 	@$(BIN)/pytest $(TESTS)
+
+soak: $(STAMP)  ## The judge for 10,000 steps: random writes, crashes and cycles; ARGS="--seed 1 --steps 2000"
+	@$(BIN)/python -m tests.judge soak $(ARGS)
 
 bench: $(STAMP)  ## Measure: ARGS="--help" says what
 	@$(BIN)/python -m benchmarks $(ARGS)

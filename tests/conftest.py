@@ -12,8 +12,10 @@ pytest_plugins = (
     "tests.fixtures.fix_postgres",
     "tests.fixtures.fix_elasticsearch",
     "tests.fixtures.fix_tcp_proxy",
+    "tests.fixtures.fix_judge",
     "tests.fixtures.fix_airflow_metadata",
     "tests.fixtures.fix_deployment",
+    "tests.fixtures.fix_browser",
     "tests.fixtures.fix_pipeline",
 )
 
