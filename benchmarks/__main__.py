@@ -26,9 +26,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Me
 console = Console(width=160, soft_wrap=False)
 
 
-def results_file(profile: Profile) -> Path:
+def results_file(profile: Profile, folder: Path) -> Path:
     """Returns where a profile's results are kept; only those of the full one are worth a commit."""
-    return HERE / "results" / (f"{profile.name}.json" if profile is FULL else f"{profile.name}.local.json")
+    return folder / (f"{profile.name}.json" if profile is FULL else f"{profile.name}.local.json")
 
 
 @app.callback(invoke_without_command=True)
@@ -39,9 +39,10 @@ def measure(
     profile: Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")] = FULL.name,
     only: Annotated[str, typer.Option(help=f"Groups of rows, with commas: {', '.join(ROWS)}.")] = "",
     root: Annotated[Path, typer.Option(help="Folder of the servers, removed in the end.")] = HERE.parent / ".stack" / "bench",
+    results: Annotated[Path, typer.Option(help="Folder of the numbers.")] = HERE / "results",
     keep: Annotated[bool, typer.Option("--keep", help="Leave servers and data where they are.")] = False,
 ) -> None:
-    """Measure, show a table and keep the numbers as JSON in benchmarks/results."""
+    """Measure, show a table and keep the numbers as JSON."""
     if context.invoked_subcommand is not None:
         return
     chosen = QUICK if quick else PROFILES.get(profile)
@@ -50,12 +51,12 @@ def measure(
     if chosen is None or unknown:
         typer.echo(f"Unknown: {', '.join(unknown) or profile}. Groups: {', '.join(ROWS)}; profiles: {', '.join(PROFILES)}.", err=True)
         raise typer.Exit(2)
-    results, failed = _measured(Stage(root / chosen.name, chosen, _say), groups, keep=keep)
-    path = results_file(chosen)
-    kept = Results.load(path).with_rows(results, list(ROWS)) if path.is_file() and only else results
+    measured, failed = _measured(Stage(root / chosen.name, chosen, _say), groups, keep=keep)
+    path = results_file(chosen, results)
+    kept = Results.load(path).with_rows(measured, list(ROWS)) if path.is_file() and only else measured
     kept.save(path)
-    show(results, console)
-    console.print(f"kept in {path.relative_to(HERE.parent)}", highlight=False)
+    show(measured, console)
+    console.print(f"kept in {path}", highlight=False)
     if failed:
         typer.echo("Failed:\n" + "\n".join(failed), err=True)
         raise typer.Exit(1)
@@ -64,7 +65,7 @@ def measure(
 @app.command("report")
 def write_report() -> None:
     """Write the measured part of docs/benchmarks.md from the results of the full profile."""
-    path = results_file(FULL)
+    path = results_file(FULL, HERE / "results")
     if not path.is_file():
         typer.echo(f"{path} is not there. Run make bench first.", err=True)
         raise typer.Exit(1)
