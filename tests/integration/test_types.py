@@ -100,3 +100,17 @@ def _dead_letters(pipeline: Mirror) -> dict[str, Reject]:
 def _spelled(pipeline: Mirror, case: TypeCase, value: str) -> str:
     """Returns the JSON of a value of the case, for look-ups."""
     return repr(exact(pipeline.databases.in_source(f"SELECT to_json(({value})::{case.type})::text")[0][0]))
+
+
+def test_soft_deleted_document_keeps_its_digits(mirror: Callable[..., Mirror]) -> None:
+    """The mark of a soft delete is put into a document without reading its numbers anew."""
+    number = "12345678901234567890123456789.1000"
+    pipeline = mirror("", f"SELECT id, value FROM {TABLE}", "elasticsearch", delete_missing="soft")
+    pipeline.change(f"CREATE TABLE {TABLE} (id int PRIMARY KEY, value numeric); INSERT INTO {TABLE} VALUES (1, {number}), (2, 1)")
+    pipeline.cycle()
+    pipeline.change(f"DELETE FROM {TABLE} WHERE id = 1")
+    assert pipeline.cycle().deleted == 1
+    assert pipeline.indices is not None
+    marked = documents(pipeline.indices, pipeline.index)["1"]
+    assert marked["value"] == ("number", number)
+    assert marked["deleted_at"]
