@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.observability import stats
 
 from querymirror.operators.base import DETECT, ENSURE, EXTRACT, EXTRACTION_KEY, ORPHANS, UPSERT, PipelineOperator
 from querymirror.records import BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult
@@ -50,6 +51,9 @@ class CommitOperator(PipelineOperator):
     def _publish(self, context: Context, summary: CycleSummary) -> None:
         counts = {name: getattr(summary, name) for name in ("read", "upserted", "unchanged", "deleted", "rejected")}
         self.log.info("%s: %s in %.2f s", self.pipeline, ", ".join(f"{name} {count}" for name, count in counts.items()), summary.seconds)
+        for name, value in {**counts, "seconds": summary.seconds}.items():
+            # the pipeline is part of the name: plain statsd has no tags
+            stats.gauge(f"querymirror.{self.pipeline}.{name}", value)
         if summary.upserted or summary.deleted:
             alias = pipeline_alias(self.pipeline)
             context["outlet_events"][alias].add(pipeline_asset(self.pipeline), extra={"run_id": summary.run_id, **counts})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from querymirror.api.datamodels import ColumnRow, Counts, PlanAnswer, RejectList, RejectRow, Replayed, SchemaAnswer
 from querymirror.api.plain import iso, plain
 from querymirror.api.services.servers import opened, within
 from querymirror.errors import PipelineError, SchemaError
-from querymirror.records import RunRequest
+from querymirror.facts import Column, WireColumn
+from querymirror.records import Foreseen, RunRequest
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings
 from querymirror.state.base import PipelineState
@@ -52,29 +54,29 @@ def schema(spec: PipelineSpec, settings: Settings) -> SchemaAnswer:
     def look() -> SchemaAnswer:
         with opened(spec, settings, statement_timeout=_TIMEOUT) as cycle:
             columns = cycle.source.describe()
-            drift, stored = [], {}
-            if cycle.target.identity() is None:
-                drift.append("The target is not there yet; the next cycle makes it.")
-            else:
-                try:
-                    stored = {wire.name: wire for wire in cycle.target.shape(columns).columns}
-                except SchemaError as err:
-                    drift.append(plain(f"{err.what} {err.fix}"))
-        names = [column.name for column in columns if column.name not in spec.target.omit]
-        drift += [f"{name} is in the query and not in the target." for name in names if stored and name not in stored]
-        rows = [
-            ColumnRow(
-                name=column.name,
-                type=column.source_type,
-                key=column.name in spec.source.primary_key,
-                target=stored[column.name].target if column.name in stored else None,
-                stored_as=stored[column.name].compared_as if column.name in stored else None,
-            )
-            for column in columns
-        ]
-        return SchemaAnswer(columns=rows, drift=drift)
+            drift = _drift(lambda: cycle.target.foresee(columns))
+            stored = {} if drift else {wire.name: wire for wire in cycle.target.shape(columns).columns}
+        return SchemaAnswer(columns=[_column(spec, column, stored.get(column.name)) for column in columns], drift=drift)
 
     return within(_TIMEOUT, look, where=spec.id)
+
+
+def _drift(foresee: Callable[[], Foreseen]) -> list[str]:
+    """Returns what the next cycle would have to do to the target first, or why it can't."""
+    try:
+        return [f"The next cycle will do this first: {plain(change)}." for change in foresee().changes]
+    except SchemaError as err:
+        return [plain(f"{err.what} {err.fix}")]
+
+
+def _column(spec: PipelineSpec, column: Column, stored: WireColumn | None) -> ColumnRow:
+    return ColumnRow(
+        name=column.name,
+        type=column.source_type,
+        key=column.name in spec.source.primary_key,
+        target=stored.target if stored else None,
+        stored_as=stored.compared_as if stored else None,
+    )
 
 
 def rejects(spec: PipelineSpec, settings: Settings) -> RejectList:
