@@ -46,6 +46,8 @@ def test_problems_are_printed_with_their_place(project: Path) -> None:
     assert done.stdout.splitlines() == [
         "include/jobs/films.yaml: ok",
         "include/jobs/twice.yaml:3 source.primary_key: 'film_id' stands there 2 times. Name it once.",
+        "    3 |   primary_key: [film_id, film_id]",
+        "      |   ^",
         "2 spec(s), 1 with problems",
     ]
 
@@ -67,8 +69,9 @@ def test_json(project: Path) -> None:
     assert done.returncode == 1
     answer = json.loads(done.stdout)
     assert answer["ok"] is False
-    assert answer["files"][0] == {"file": "include/jobs/films.yaml", "pipeline": "films", "ok": True, "problems": []}
+    assert answer["files"][0] == {"file": "include/jobs/films.yaml", "pipeline": "films", "ok": True, "problems": [], "warnings": []}
     problem = {"file": "include/jobs/twice.yaml", "line": 3, "where": "source.primary_key", "what": "'film_id' stands there 2 times.", "fix": "Name it once."}
+    problem |= {"column": 3, "text": "  primary_key: [film_id, film_id]"}
     assert answer["files"][1]["problems"] == [problem]
 
 

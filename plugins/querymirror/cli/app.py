@@ -8,7 +8,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("run", "validate")
+COMMANDS = ("new", "validate", "plan", "run", "verify", "status", "rejects", "schema")
 """One module of this package each, with `register(app)`."""
 
 

@@ -2,92 +2,73 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
-from querymirror.connections import address_from_env
-from querymirror.errors import PipelineError, SpecError
-from querymirror.records import CycleSummary, RunRequest, Window
-from querymirror.runtime import open_cycle
-from querymirror.spec.loader import default_include, find_spec, load_settings
-from querymirror.state.base import StateStore
-from querymirror.state.memory import FileStateStore
-from querymirror.sync.cycle import run_cycle
+from querymirror.cli.output import console, fail, print_json, table
+from querymirror.cli.session import AllowMassDelete, AsJson, Bounds, FullRefresh, Include, PipelineName, StateFile, Verify, opened, request_of, store_of
+from querymirror.errors import PipelineError
+from querymirror.records import CycleSummary
+from querymirror.spec.loader import default_include
+from querymirror.sync.cycle import Watch, run_cycle
 
 _SHOWN = ("outcome", "read", "upserted", "unchanged", "deleted", "rejected", "seconds", "cursor_before", "cursor_after")
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="A pipeline's id in include/jobs, or a spec file.")],
+    pipeline: PipelineName,
     *,
-    include: Annotated[Path | None, typer.Option(help="Another include folder.")] = None,
-    state: Annotated[Path | None, typer.Option(help="Keep the state in this file instead of Airflow Variables.")] = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read the whole query again.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare source and target by content and repair what differs.")] = False,
-    window: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="LOW HIGH", help="Read the rows with low <= cursor < high; the state does not move.")
-    ] = None,
-    allow_mass_delete: Annotated[bool, typer.Option("--allow-mass-delete", help="Delete more than max_delete_share allows.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    include: Include = None,
+    state: StateFile = None,
+    full_refresh: FullRefresh = False,
+    verify: Verify = False,
+    window: Bounds = None,
+    allow_mass_delete: AllowMassDelete = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run one cycle of a pipeline in this process, with no scheduler.
 
     Connections come from AIRFLOW_CONN_<ID>. Exit status: 0 = the target equals the query, 1 = it failed, with the error.
     """
     folder = include or default_include()
-    mode = "full_refresh" if full_refresh else "verify" if verify else "incremental"
-    bounds = Window(low=window[0], high=window[1]) if window else None
-    request = RunRequest(run_id=f"cli__{datetime.now(UTC).isoformat()}", mode=mode, window=bounds, allow_mass_delete=allow_mass_delete)
+    request = request_of(full_refresh=full_refresh, verify=verify, window=window, allow_mass_delete=allow_mass_delete)
     try:
-        spec = find_spec(pipeline, folder)
-        source, target = address_from_env(spec.source.conn_id), address_from_env(spec.target.conn_id)
-        with open_cycle(spec, source=source, target=target, settings=load_settings(folder)) as cycle:
-            summary = run_cycle(cycle, _store(state), request)
+        with opened(pipeline, folder) as cycle, progress(pipeline, shown=sys.stderr.isatty() and not as_json) as watch:
+            summary = run_cycle(cycle, store_of(state), request, watch)
     except PipelineError as err:
-        _fail(err, as_json=as_json)
-    else:
-        _show(summary, as_json=as_json)
+        fail(err, folder, as_json=as_json)
+    show_summary(summary, as_json=as_json)
 
 
-def _store(path: Path | None) -> StateStore:
-    if path is not None:
-        return FileStateStore(path)
-    # Imported here: Airflow takes seconds, and a run with --state needs none of it.
-    from querymirror.state.variables import VariableStateStore  # noqa: PLC0415
-
-    return VariableStateStore()
-
-
-def _fail(err: PipelineError, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps({"error": type(err).__name__, "message": str(err)}) + "\n")
-    else:
-        sys.stderr.write(f"{type(err).__name__}: {err}\n" if not isinstance(err, SpecError) else f"{err}\n")
-    raise typer.Exit(1)
-
-
-def _show(summary: CycleSummary, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(summary.to_json()) + "\n")
+@contextmanager
+def progress(title: str, *, shown: bool) -> Iterator[Watch]:
+    """Shows on the terminal which step runs and how many of its batches are done; it vanishes at the end."""
+    if not shown:
+        yield lambda _step, _done, _total: None
         return
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second that --json does not pay
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second that only terminals pay
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
 
-    table = Table(title=f"{summary.pipeline}: {', '.join(summary.reasons) or 'nothing changed'}", title_justify="left")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1)
+        yield lambda step, done, total: bar.update(task, description=f"{title}: {step}", completed=done, total=total)
+
+
+def show_summary(summary: CycleSummary, *, as_json: bool) -> None:
+    """Prints what a cycle did."""
+    if as_json:
+        print_json(summary.to_json())
+        return
     values = summary.to_json()
-    for name in _SHOWN:
-        table.add_column(name.replace("_", " "), justify="right" if isinstance(values[name], int | float) else "left")
-    table.add_row(
-        *(f"{values[name]:.2f}" if name == "seconds" else f"{values[name]:,}" if isinstance(values[name], int) else str(values[name] or "-") for name in _SHOWN)
-    )
-    Console().print(table)
+    columns = [(name.replace("_", " "), "right" if isinstance(values[name], int | float) else "left") for name in _SHOWN]
+    row = [f"{values[n]:.2f}" if n == "seconds" else f"{values[n]:,}" if isinstance(values[n], int) else str(values[n] or "-") for n in _SHOWN]
+    table(f"{summary.pipeline}: {', '.join(summary.reasons) or 'nothing changed'}", columns, [row])
     if summary.held_back_since:
-        Console().print(f"The window starts again at an older bound next time: transactions open since {summary.held_back_since}.")
+        console().print(f"The window starts again at an older bound next time: transactions open since {summary.held_back_since}.")
 
 
 def register(app: typer.Typer) -> None:
