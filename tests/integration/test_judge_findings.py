@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
-from tests.judge.line import Servers
+from querymirror.errors import TransientError
+from querymirror.pg.session import connect_async, translated
+from tests.judge.line import STRAYS, Servers
 from tests.judge.world import played
 
 pytestmark = pytest.mark.integration
@@ -103,16 +110,15 @@ def test_emptied_document_is_marked_as_deleted(judge_servers: Servers) -> None:
     )
 
 
-@pytest.mark.parametrize("pick", range(7))
 @pytest.mark.parametrize("key", ["int", "pair"])
 @pytest.mark.parametrize("delete_missing", ["hard", "soft"])
-def test_stray_document_with_an_id_that_is_no_key(judge_servers: Servers, key: str, delete_missing: str, pick: int) -> None:
-    """A document that somebody else wrote goes, also where its id is not of the key's type, not of its form, or another spelling of a key."""
+def test_stray_documents_with_ids_that_are_no_keys(judge_servers: Servers, key: str, delete_missing: str) -> None:
+    """Documents that somebody else wrote go, also where an id is not of the key's type, not of its form, or another spelling of a key."""
     play(
         judge_servers,
         f'{{"key": "{key}", "elastic": true, "delete_missing": "{delete_missing}"}}',
         THREE_ROWS,
-        f'{{"action": "touch", "line": 1, "what": "insert", "pick": {pick}}}',
+        *(f'{{"action": "touch", "line": 1, "what": "insert", "pick": {pick}}}' for pick in range(len(STRAYS))),
     )
 
 
@@ -126,3 +132,27 @@ def test_quiet_after_all_rows_with_a_cursor_went(judge_servers: Servers) -> None
         '{"action": "cycle", "line": 0}',
         '{"action": "write", "verb": "update", "how": "infinity", "pick": 31}',
     )
+
+
+def test_session_ended_between_two_statements(judge_servers: Servers) -> None:
+    """Asyncpg takes a session that the administrator ends at this moment for a fault of its own; to us the connection is lost."""
+
+    def end(pid: int) -> None:
+        with psycopg.connect(judge_servers.source_dsn, autocommit=True) as conn:
+            conn.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    async def two_statements() -> None:
+        conn = await connect_async(judge_servers.source, read_only=True, statement_timeout=10)
+        try:
+            first = asyncio.create_task(conn.execute("SELECT 1"))
+            await asyncio.sleep(0)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(end, conn.get_server_pid()).result()
+            time.sleep(0.1)  # noqa: ASYNC251 - the answer and the end of the session must wait for this thread together
+            await first
+            await conn.execute("SELECT 2")
+        finally:
+            conn.terminate()
+
+    with pytest.raises(TransientError, match="connection lost|connection was closed|terminating connection"), translated("movies_db"):
+        asyncio.run(two_statements())
