@@ -7,12 +7,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, BaseOperator, Context, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import (
+    DAG,
+    AssetAny,
+    AssetOrTimeSchedule,
+    BaseOperator,
+    Context,
+    CronDataIntervalTimetable,
+    Param,
+    TriggerRule,
+)
 from airflow.sdk.bases.timetable import BaseTimetable
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 
 from querymirror.dag_docs import describe_broken, describe_pipeline
 from querymirror.errors import Problem, SpecError
+from querymirror.operators.alerts import MISSED_DEADLINE, FailureNotifier
 from querymirror.operators.base import COMMIT, DETECT, ENSURE, EXTRACT, ORPHANS, UPSERT
 from querymirror.operators.commit import CommitOperator, pipeline_alias, pipeline_asset
 from querymirror.operators.detect import DetectChangesOperator
@@ -22,7 +34,7 @@ from querymirror.operators.orphans import DeleteOrphansOperator
 from querymirror.operators.retry import PipelineRetryPolicy
 from querymirror.operators.upsert import UpsertOperator
 from querymirror.records import Mode
-from querymirror.spec.loader import find_spec, load_all
+from querymirror.spec.loader import find_spec, load_all, load_settings
 from querymirror.spec.pipeline import PipelineSpec
 
 # fixed, so that a DAG's serialized form never changes by itself; with catchup off nothing before "now" is run
@@ -46,14 +58,15 @@ def build_dags(include: Path, *, only: str | None = None) -> Iterator[DAG]:
         specs, broken = loaded.specs, loaded.broken
     else:
         specs, broken = _load_one(only, include)
+    tell_failures = bool(specs and load_settings(include).on_failure)
     for spec in specs.values():
-        yield _build_or_explain(spec, include)
+        yield _build_or_explain(spec, include, tell_failures=tell_failures)
     for pipeline, error in broken.items():
         yield build_broken_dag(pipeline, error, include)
 
 
-def build_dag(spec: PipelineSpec, include: Path) -> DAG:
-    """Returns the DAG of a pipeline; its id is the pipeline's."""
+def build_dag(spec: PipelineSpec, include: Path, *, tell_failures: bool = False) -> DAG:
+    """Returns the DAG of a pipeline; its id is the pipeline's. `tell_failures`: the settings name notifiers for failed runs."""
     with DAG(
         dag_id=spec.id,
         description=spec.description or None,
@@ -66,6 +79,8 @@ def build_dag(spec: PipelineSpec, include: Path) -> DAG:
         default_args=_task_args(spec),
         doc_md=describe_pipeline(spec, include),
         params=_params(spec),
+        deadline=_deadline(spec),
+        on_failure_callback=FailureNotifier(spec.id) if tell_failures else None,
     ) as dag:
         _add_tasks(spec)
     return dag
@@ -112,9 +127,9 @@ def _load_one(pipeline: str, include: Path) -> tuple[dict[str, PipelineSpec], di
         return {}, {pipeline: err}
 
 
-def _build_or_explain(spec: PipelineSpec, include: Path) -> DAG:
+def _build_or_explain(spec: PipelineSpec, include: Path, *, tell_failures: bool) -> DAG:
     try:
-        return build_dag(spec, include)
+        return build_dag(spec, include, tell_failures=tell_failures)
     except Exception as err:  # noqa: BLE001 - Airflow's own checks raise what they like; one spec must not take the others away
         file = f"{include.name}/jobs/{spec.id}.yaml"
         problem = Problem(file, 0, "", f"Airflow refuses a DAG of it ({type(err).__name__}: {err}).", "Correct the field it names.")
@@ -150,6 +165,17 @@ def _schedule(spec: PipelineSpec) -> BaseTimetable | AssetAny | None:
         return timetable
     followed = AssetAny(*(pipeline_asset(pipeline) for pipeline in spec.after))
     return AssetOrTimeSchedule(timetable=timetable, assets=followed) if timetable else followed
+
+
+def _deadline(spec: PipelineSpec) -> DeadlineAlert | None:
+    if spec.deadline is None:
+        return None
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(seconds=spec.deadline),
+        callback=AsyncCallback(MISSED_DEADLINE, kwargs={"pipeline": spec.id, "seconds": spec.deadline}),
+        name=f"{spec.id} is behind",
+    )
 
 
 def _params(spec: PipelineSpec) -> dict[str, Param]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
-from querymirror.errors import PipelineError, TerminalError
+from querymirror.errors import PipelineError, SpecError, TerminalError
 from querymirror.facts import Record
 from querymirror.operators.connections import source_address, target_address
+from querymirror.operators.error_log import write_error
 from querymirror.operators.request import run_request
 from querymirror.records import RunRequest
 from querymirror.spec.loader import default_include, find_spec, load_settings
@@ -31,7 +34,7 @@ DETECT, ENSURE, EXTRACT, UPSERT, ORPHANS, COMMIT = "detect_changes", "ensure_tar
 EXTRACTION_KEY = "extraction"
 PIN_KEY = "spec"
 ERROR_KEY = "error"
-NOT_PINNED = {"description", "schedule", "verify_schedule", "retries", "retry_delay", "parallelism", "after", "tags", "owner", "paused"}
+NOT_PINNED = {"description", "schedule", "verify_schedule", "retries", "retry_delay", "parallelism", "after", "tags", "owner", "paused", "deadline"}
 
 Value = TypeVar("Value", bound=Record)
 
@@ -108,7 +111,21 @@ class PipelineOperator(BaseOperator):
             yield
         except PipelineError as err:
             context["ti"].xcom_push(key=ERROR_KEY, value={"what": err.what, "where": err.where, "fix": err.fix, "code": type(err).__name__})
+            self._log_error(context, f"{type(err).__name__}: {err}")
             raise
+        except AirflowSkipException:
+            raise
+        except Exception:
+            self._log_error(context, traceback.format_exc().rstrip())
+            raise
+
+    def _log_error(self, context: Context, text: str) -> None:
+        ti = context["ti"]
+        try:
+            settings = load_settings(default_include())
+        except SpecError:
+            return  # the error is about these very settings
+        write_error(settings, self.pipeline, f"{ti.task_id} run={context['run_id']} try={ti.try_number}", text)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.observability import stats
 
+from querymirror.operators import lineage
 from querymirror.operators.base import DETECT, ENSURE, EXTRACT, EXTRACTION_KEY, ORPHANS, UPSERT, PipelineOperator
+from querymirror.operators.connections import source_address, target_address
+from querymirror.operators.lineage import Lineage
 from querymirror.records import BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ def pipeline_alias(pipeline: str) -> AssetAlias:
 class CommitOperator(PipelineOperator):
     """Writes the state after everything it vouches for is in the target."""
 
+    lineage: Lineage | None = None  # of the run, once it is committed
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Returns `CycleSummary` as JSON."""
         with self.step(context) as step:
@@ -45,8 +50,16 @@ class CommitOperator(PipelineOperator):
             summary = summary.model_copy(update={"seconds": (now - (context["dag_run"].start_date or now)).total_seconds()})
             if state is not None:
                 step.store.write(self.pipeline, state.model_copy(update={"last": summary}))
+            if lineage.wanted():
+                tables = [table.name for table in state.probe.tables] if state else []
+                spec = step.deployed.spec
+                self.lineage = lineage.lineage_of(spec, source_address(spec), target_address(spec), tables, summary)
         self._publish(context, summary)
         return summary.to_json()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the provider passes it
+        """Returns what the run read and wrote; called by the OpenLineage provider, where it is installed."""
+        return self.lineage.as_operator_lineage() if self.lineage else None
 
     def _publish(self, context: Context, summary: CycleSummary) -> None:
         counts = {name: getattr(summary, name) for name in ("read", "upserted", "unchanged", "deleted", "rejected")}

@@ -36,6 +36,9 @@ class PipelineSpec(SpecModel):
     on_schema_change: Annotated[Literal["add_columns", "fail"], Field(description="What happens when the query has a column the target lacks.")] = "add_columns"
     reconcile_every: Annotated[float, Field(ge=60, le=604_800, description="Seconds; a full comparison runs at least this often.")] = 3600
     verify_schedule: Annotated[str | None, Field(description="Cron expression of a verify run of its own; null = on demand.")] = None
+    deadline: Annotated[float | None, Field(ge=1, le=604_800, description="Seconds from when a run is queued; one that takes longer is told; null = none.")] = (
+        None
+    )
     transform: Annotated[str | None, Field(description="module:function under include/transforms.")] = None
     transform_code: Annotated[CodeText | None, Field(description="The file that `transform` names, read by the loader.")] = None
     after: tuple[str, ...] = ()

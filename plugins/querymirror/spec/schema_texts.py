@@ -6,6 +6,10 @@ from typing import Any
 
 _FIRST = {"conn_id": "movies_db", "query": "film_dim.sql", "primary_key": ["film_id"], "cursor_column": "updated_at"}
 _TABLE = {"type": "postgres", "conn_id": "analytics_db", "table": "analytics.film_dim"}
+_MAIL = {
+    "path": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
+    "kwargs": {"to": "data@example.org", "subject": "{{ dag_run.dag_id }}: {{ reason }}"},
+}
 
 TEXTS: dict[tuple[str, str], str] = {
     ("PipelineSpec", "description"): "Shown in Airflow.",
@@ -19,6 +23,8 @@ TEXTS: dict[tuple[str, str], str] = {
     ("ElasticsearchTarget", "type"): "An Elasticsearch index.",
     ("Settings", "allowed_targets"): "What may be written; nothing else ever is.",
     ("Settings", "defaults"): "Values of fields that a spec leaves out, and the connections.",
+    ("Settings", "on_failure"): "Notifiers by a name of your own, called when a run failed or missed its deadline.",
+    ("Settings", "error_log_dir"): "Folder of one .log file a pipeline with its errors; a relative one lies beside the include folder.",
     ("AllowedTarget", "conn_id"): "Airflow connection.",
     ("AllowedTarget", "tables"): "Tables in their one spelling; * and ? match.",
     ("AllowedTarget", "indices"): "Indices; * and ? match.",
@@ -41,6 +47,7 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("PipelineSpec", "on_schema_change"): ["add_columns", "fail"],
     ("PipelineSpec", "reconcile_every"): [3600, 86_400],
     ("PipelineSpec", "verify_schedule"): ["0 3 * * 0", None],
+    ("PipelineSpec", "deadline"): [900, None],
     ("PipelineSpec", "transform"): ["transforms.films:to_document"],
     ("PipelineSpec", "after"): [["persons"]],
     ("PipelineSpec", "tags"): [["films", "search"]],
@@ -66,6 +73,10 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("ElasticsearchTarget", "index_config"): ["movies.json"],
     ("ElasticsearchTarget", "omit"): [["updated_at"]],
     ("Settings", "allowed_targets"): [[{"conn_id": "analytics_db", "tables": ["analytics.*"]}]],
+    ("Settings", "on_failure"): [{"mail": _MAIL}],
+    ("Settings", "error_log_dir"): ["/var/log/querymirror"],
+    ("Notifier", "path"): [_MAIL["path"]],
+    ("Notifier", "kwargs"): [_MAIL["kwargs"]],
     ("Settings", "defaults"): [{"source_conn_id": "movies_db", "schedule": "*/5 * * * *"}],
     ("AllowedTarget", "conn_id"): ["analytics_db"],
     ("AllowedTarget", "tables"): [["analytics.*"]],
