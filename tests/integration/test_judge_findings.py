@@ -154,5 +154,5 @@ def test_session_ended_between_two_statements(judge_servers: Servers) -> None:
         finally:
             conn.terminate()
 
-    with pytest.raises(TransientError, match="connection lost|connection was closed|terminating connection"), translated("movies_db"):
+    with pytest.raises(TransientError, match=r"connection lost|connection was closed|terminating connection"), translated("movies_db"):
         asyncio.run(two_statements())

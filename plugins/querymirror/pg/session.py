@@ -134,7 +134,8 @@ def translated(where: str) -> Iterator[None]:
         raise error_of(err, where) from err
     except asyncpg.InternalClientError as err:
         # asyncpg's own confusion when a session is ended just between two statements ("cannot switch to state 15").
-        raise TransientError(f"connection lost ({err}).", where=where, fix="Is the server up and reachable from this worker?") from err
+        text = f"connection lost ({err})."
+        raise TransientError(text, where=where, fix="Is the server up and reachable from this worker?") from err
     except (OSError, TimeoutError) as err:
         text = f"connection lost or refused ({type(err).__name__}: {err})."
         raise TransientError(text, where=where, fix="Is the server up and reachable from this worker?") from err
