@@ -53,3 +53,13 @@ def test_bodies_hold_whole_pairs(small_bodies: Sequence[int], monkeypatch: pytes
         bodies = asyncio.run(collected(es_bulk.bodies(pieces(lines, size))))
         assert b"".join(bodies) == lines
         assert all(body.count(b"\n") % 2 == 0 and body.endswith(b"\n") for body in bodies)
+
+
+def test_small_documents_are_cut_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of tiny documents ends long before its bytes do, so that a worker's memory does not grow with their smallness."""
+    monkeypatch.setattr(es_bulk, "BODY_LINES", 6)
+    lines = b"".join(b"{}\n[%d]\n" % number for number in range(10))
+    bodies = asyncio.run(collected(es_bulk.bodies(pieces(lines, 9))))
+    assert b"".join(bodies) == lines
+    assert max(body.count(b"\n") for body in bodies) <= 8
+    assert all(body.count(b"\n") % 2 == 0 for body in bodies)

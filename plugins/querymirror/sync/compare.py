@@ -1,4 +1,4 @@
-"""Compares source and target by checksums of buckets of keys; moves no rows and no keys where nothing differs."""
+"""Compares source and target by counts and by checksums of buckets of keys; moves no rows and no keys where nothing differs."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def differing_buckets(source: Source, target: Target, shape: Shape, *, content: 
         ours = source.checksums(shape, content=content, bucket_count=BUCKETS)
         there = theirs.result()
     return tuple(sorted(b for b in ours.keys() | there.keys() if ours.get(b) != there.get(b)))
+
+
+def same_count(source: Source, target: Target) -> bool:
+    """Returns whether both sides have as many rows, both counting at the same time."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        theirs = pool.submit(target.count)
+        return source.count() == theirs.result()

@@ -14,7 +14,7 @@ from querymirror.errors import MassDeleteError
 from querymirror.facts import Key
 from querymirror.records import Detection, Ensured, Extraction, OrphanResult
 from querymirror.sources.base import Source
-from querymirror.sync.compare import BUCKETS, differing_buckets
+from querymirror.sync.compare import BUCKETS, differing_buckets, same_count
 from querymirror.sync.run import Run
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
@@ -36,7 +36,7 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
     begun = time.monotonic()
     needed = detection.check_orphans or extraction.full or extraction.compared
     shape = target.shape(source.describe())  # first of all: an index is found by the form of its rows
-    if not needed and not (detection.check_counts and source.count() != target.count()):
+    if not needed and not (detection.check_counts and not same_count(source, target)):
         return OrphanResult(seconds=time.monotonic() - begun)
     buckets = differing_buckets(source, target, shape, content=False)
     if not buckets:

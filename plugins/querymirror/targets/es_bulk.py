@@ -20,6 +20,7 @@ from querymirror.records import Reject
 from querymirror.targets.es_client import Client
 
 BODY_BYTES = 5_000_000
+BODY_LINES = 20_000  # two a document; small documents cost a worker's memory by their number, not by their bytes
 IN_FLIGHT = 2
 ATTEMPTS = 6  # of a body that the cluster pushes back with 429; 0.25 s doubled each time
 MAX_REJECTS = 10_000
@@ -30,17 +31,19 @@ _CONFLICT, _BUSY, _OK = 409, 429, 300
 
 async def bodies(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Cuts a stream of line pairs into bodies, each of whole pairs."""
-    buffer = bytearray()
+    buffer, lines = bytearray(), 0
     async for data in stream:
         buffer += data
-        if len(buffer) < BODY_BYTES:
+        lines += data.count(b"\n")
+        if len(buffer) < BODY_BYTES and lines < BODY_LINES:
             continue
         end = buffer.rfind(b"\n")
-        if buffer.count(b"\n") % 2:
+        if lines % 2:
             end = buffer.rfind(b"\n", 0, end)
         if end > 0:
             yield bytes(buffer[: end + 1])
             del buffer[: end + 1]
+            lines %= 2
     if buffer:
         yield bytes(buffer)
 
