@@ -1,4 +1,4 @@
-"""People as documents of the search: their parts in films grouped by role."""
+"""People as documents of the search: their parts in films grouped by role."""  # noqa: INP001 - loaded by its path, as no package
 
 from __future__ import annotations
 
