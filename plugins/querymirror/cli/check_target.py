@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -111,7 +112,11 @@ def _check_index(findings: Findings, target: Target, address: Address, columns: 
 
 
 def _tell_refusal(findings: Findings, path: FieldPath, err: TerminalError) -> None:
-    body = getattr(err.__cause__, "body", None)
+    answer = getattr(err.__cause__, "body", b"")
+    try:
+        body = json.loads(answer)
+    except ValueError:  # a proxy's page: no answer of Elasticsearch
+        raise err from None
     if not isinstance(body, dict) or body.get("status") != HTTPStatus.BAD_REQUEST:
         raise err
     cause = body["error"]

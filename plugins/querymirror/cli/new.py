@@ -85,7 +85,7 @@ def new(
         text = render(draft, folder)
         path = _checked(draft, text, folder)
         if not show:
-            _write(path, text, folder)
+            write_new(path, text, folder)
     except PipelineError as err:
         fail(err, folder, as_json=as_json)
     _tell(path, text, folder, proposal if draft.cursor == proposal.cursor else replace(proposal, warning=""), show=show, as_json=as_json)
@@ -195,7 +195,12 @@ def _place(spec: PipelineSpec) -> tuple[str, str]:
     return spec.target.conn_id, spec.target.table if isinstance(spec.target, PostgresTarget) else spec.target.index
 
 
-def _write(path: Path, text: str, include: Path) -> None:
+def write_new(path: Path, text: str, include: Path) -> None:
+    """Writes a file that is not there yet.
+
+    Raises:
+        SpecError: it is there, or can't be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

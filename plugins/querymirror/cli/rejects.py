@@ -40,7 +40,7 @@ def rejects(
                 _replay(cycle, before, as_json=as_json)
             elif drop:
                 dropped = cycle.target.drop_rejects([r.key for r in before]) if before else 0
-                _told({"dropped": dropped}, f"{dropped:,} rows forgotten.", as_json=as_json)
+                _told({"dropped": dropped}, f"{dropped:,} row(s) forgotten.", as_json=as_json)
             else:
                 _show(cycle.spec.id, before, as_json=as_json)
     except PipelineError as err:
