@@ -77,7 +77,7 @@ export function history(runs) {
   axis(chart, rowsTop, rowsHeight, left, width - right, count(most), "rows");
   const path = lags.map((point, i) => `${i ? "L" : "M"}${x(point.at).toFixed(1)},${yLag(point.lag).toFixed(1)}`).join("");
   if (path) chart.append(svg("path", { class: "lag", d: path }));
-  const thick = Math.max(2, Math.min(14, (width - left - right) / ended.length - 2));
+  const thick = Math.max(2, Math.min(7, (width - left - right) / ended.length - 2));
   for (const run of ended) {
     const tall = run.outcome === "failed" ? rowsHeight : run.outcome === "quiet" ? 2 : Math.max(4, (rowsHeight * moved(run)) / most);
     const at = Math.min(width - right - thick, Math.max(left, x(run.started_at) - thick / 2));

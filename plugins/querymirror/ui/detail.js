@@ -32,7 +32,7 @@ function cards(detail, loaded) {
   if (!detail.spec) return [];
   const chart = history(detail.runs);
   return [
-    h("section", { class: chart ? "card wide" : "card" }, h("h3", {}, "Lag and rows over time"), chart ?? h("p", { class: "faint" }, "A chart appears after two runs.")),
+    h("section", { class: chart ? "card wide" : "card" }, h("h3", {}, "Lag and rows over time"), chart ? h("div", { class: "scroll" }, chart) : h("p", { class: "faint" }, "A chart appears after two runs.")),
     card("Cursor and windows", cursor(detail)),
     card("Time per task", detail.tasks.length ? taskBars(detail.tasks) : h("p", { class: "faint" }, "No run yet."), detail.tasks_of ? h("small", {}, detail.tasks_of) : null),
     card("Columns and drift", loaded.schema),
@@ -70,7 +70,9 @@ function lazy(id, what, draw) {
   const load = async () => {
     box.replaceChildren(h("p", { class: "faint" }, "Asking…"));
     try {
-      box.replaceChildren(draw((await api(`pipelines/${encodeURIComponent(id)}/${what}`)).data));
+      const { data } = await api(`pipelines/${encodeURIComponent(id)}/${what}`);
+      box.replaceChildren(draw(data));
+      box.classList.toggle("many", data.total > 0);
     } catch (error) {
       box.replaceChildren(errorBox(error.body, h("button", { onclick: load }, "Ask again")));
     }
@@ -95,7 +97,7 @@ function drawRejects(id, data, actions, detail) {
     h(
       "tr",
       {},
-      h("td", {}, h("code", {}, reject.key), h("small", {}, ago(reject.at))),
+      h("td", {}, h("code", {}, reject.key), h("div", {}, h("small", {}, ago(reject.at)))),
       h("td", {}, reject.reason, h("details", {}, h("summary", {}, "the row"), h("pre", {}, reject.row))),
       may ? h("td", { class: "act" }, h("button", { onclick: () => actions.rejects(id, "replay", [reject.key]) }, "Replay"), h("button", { onclick: () => actions.rejects(id, "drop", [reject.key]) }, "Drop")) : null,
     ),
