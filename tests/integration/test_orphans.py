@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from querymirror.errors import MassDeleteError, PipelineError, TransientError
+from querymirror.sync.cycle import run_cycle
+from querymirror.targets.elasticsearch import ElasticsearchIndex
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
 from tests.fixtures.fix_tcp_proxy import TcpProxy
 
@@ -162,3 +164,16 @@ def test_target_column_is_gone(mirror: Callable[..., Mirror]) -> None:
     with pytest.raises(PipelineError, match=r"the query has column 'v' \(text\), analytics.mirrored lacks it"):
         films.cycle()
     assert films.databases.in_target("SELECT count(*) FROM analytics.mirrored") == [(5000,)]
+
+
+def test_index_larger_than_what_is_held_in_memory(mirror: Callable[..., Mirror]) -> None:
+    """An index whose differing buckets hold more ids than one look may keep is searched part by part."""
+    rows = "CREATE TABLE film (id int PRIMARY KEY, updated_at timestamptz DEFAULT now()); INSERT INTO film SELECT generate_series(1, 900)"
+    pipeline = mirror(rows, "SELECT * FROM film", target="elasticsearch", cursor_column="updated_at")
+    pipeline.cycle()
+    pipeline.change("DELETE FROM film WHERE id % 2 = 0 AND id <= 800")
+    with pipeline.open() as cycle:
+        assert isinstance(cycle.target, ElasticsearchIndex)
+        cycle.target.ids_in_memory = 100
+        assert run_cycle(cycle, pipeline.store, pipeline.request()).deleted == 400
+    pipeline.assert_equal()

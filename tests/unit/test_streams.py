@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -39,20 +39,13 @@ def test_binary_copies_join_into_one(parts: list[bytes], size: int) -> None:
     assert joined == HEADER + b"".join(parts) + TRAILER
 
 
-@pytest.fixture
-def small_bodies() -> Sequence[int]:
-    """Sizes of the pieces that a stream comes in."""
-    return (1, 7, 64, 100_000)
-
-
-def test_bodies_hold_whole_pairs(small_bodies: Sequence[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bulk body never ends between an action and its document."""
-    monkeypatch.setattr(es_bulk, "BODY_BYTES", 100)
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_bodies_hold_whole_pairs(size: int) -> None:
+    """A bulk body never ends between an action and its document, whatever the pieces the lines come in."""
     lines = b"".join(b'{"index":{"_id":"%d"}}\n{"v":"%s"}\n' % (i, b"x" * (i * 13 % 70)) for i in range(40))
-    for size in small_bodies:
-        bodies = asyncio.run(collected(es_bulk.bodies(pieces(lines, size))))
-        assert b"".join(bodies) == lines
-        assert all(body.count(b"\n") % 2 == 0 and body.endswith(b"\n") for body in bodies)
+    bodies = asyncio.run(collected(es_bulk.bodies(pieces(lines, size), 100)))
+    assert b"".join(bodies) == lines
+    assert all(body.count(b"\n") % 2 == 0 and body.endswith(b"\n") for body in bodies)
 
 
 def test_small_documents_are_cut_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:

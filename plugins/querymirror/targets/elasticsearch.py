@@ -37,6 +37,8 @@ class ElasticsearchIndex:
         address: the cluster.
     """
 
+    ids_in_memory = 300_000  # of buckets that differ, looked at together; some 40 MB
+
     def __init__(self, spec: PipelineSpec, target: ElasticsearchTarget, address: Address) -> None:
         self._spec, self._target, self._address = spec, target, address
         self._columns: Sequence[Column] = ()
@@ -130,15 +132,22 @@ class ElasticsearchIndex:
         dry: bool = False,  # noqa: ARG002 - a search holds no lock
     ) -> AbstractContextManager[OrphanSearch]:
         """Finds the documents of some buckets whose id the source did not return."""
-        return self._search(open_keys, frozenset(buckets), bucket_count, width=len(shape.key))
+        return self._search(open_keys, sorted(buckets) or list(range(bucket_count)), bucket_count, width=len(shape.key))
 
     @contextmanager
-    def _search(self, open_keys: OpenKeys, buckets: frozenset[int], bucket_count: int, *, width: int) -> Iterator[IndexOrphanSearch]:
+    def _search(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, width: int) -> Iterator[IndexOrphanSearch]:
+        found: dict[Key, str] = {}
+        step = max(self.ids_in_memory * bucket_count // max(self.count(), 1), 1)
+        for start in range(0, len(buckets), step):
+            found |= {key_of(i, width): i for i in self._not_in_source(open_keys, buckets[start : start + step], bucket_count)}
+        yield IndexOrphanSearch(self._client, self._physical, found, soft=self._soft)
+
+    def _not_in_source(self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int) -> set[str]:
+        wanted = frozenset(buckets)
         ids = scan_ids(self._client, self._physical, soft=self._soft)
-        there = {i for i in ids if not buckets or id_hash(i) & (bucket_count - 1) in buckets}
-        asyncio.run(_discard(there, open_keys(sorted(buckets))))
-        keys: dict[Key, str] = {key_of(i, width): i for i in there}
-        yield IndexOrphanSearch(self._client, self._physical, keys, soft=self._soft)
+        there = {i for i in ids if id_hash(i) & (bucket_count - 1) in wanted}
+        asyncio.run(_discard(there, open_keys(buckets)))
+        return there
 
     def count(self) -> int:
         """Counts the live documents."""

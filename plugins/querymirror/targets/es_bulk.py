@@ -29,13 +29,13 @@ SAMPLE_KEYS = 20  # documents named that differed
 _CONFLICT, _BUSY, _OK = 409, 429, 300
 
 
-async def bodies(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def bodies(stream: AsyncIterator[bytes], size: int = BODY_BYTES) -> AsyncIterator[bytes]:
     """Cuts a stream of line pairs into bodies, each of whole pairs."""
     buffer, lines = bytearray(), 0
     async for data in stream:
         buffer += data
         lines += data.count(b"\n")
-        if len(buffer) < BODY_BYTES and lines < BODY_LINES:
+        if len(buffer) < size and lines < BODY_LINES:
             continue
         end = buffer.rfind(b"\n")
         if lines % 2:
