@@ -198,6 +198,15 @@ class Reject(Record):
     at: str = ""
 
 
+class Sampled(Record):
+    """A row before and after a transform, as JSON text; `after` None = dropped, or refused for `reason`."""
+
+    key: str
+    before: str
+    after: str | None = None
+    reason: str = ""
+
+
 class CycleSummary(Record):
     """One finished run, for people and metrics.
 

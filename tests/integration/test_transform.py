@@ -294,6 +294,22 @@ def test_composite_keys(mirror: Callable[..., Mirror], target_kind: TargetKind) 
     assert parts.rows_target() == wanted
 
 
+def test_samples_show_before_and_after(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
+    """A sample is rows of the query beside what the function makes of them: another document, nothing, or the reason why not."""
+    text = SHOUT.replace("for row in batch:", "for row in batch:\n        row['share'] = 1 / (row['id'] - 3)\n        del row['share']")
+    films = _films(mirror, target_kind, text)
+    with films.open() as cycle:
+        rows = {row.key: row for row in cycle.sample(10)}
+    assert len(rows) == 10
+    assert '"title":"film 1"' in rows["1"].before
+    assert '"title":"FILM 1"' in str(rows["1"].after)
+    assert (rows["7"].after, rows["7"].reason) == (None, "")
+    assert rows["3"].after is None
+    assert rows["3"].reason.endswith("ZeroDivisionError: division by zero")
+    with films.respec(transform=None, transform_code=None).open() as cycle, pytest.raises(TerminalError, match="has no transform"):
+        cycle.sample(1)
+
+
 def test_a_file_that_does_not_run(mirror: Callable[..., Mirror]) -> None:
     """A module that raises while it is imported fails the run with its traceback, without a retry."""
     films = _films(mirror, "postgres", "import no_such_module_anywhere\n")

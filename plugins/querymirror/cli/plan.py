@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,6 +11,7 @@ from querymirror.cli.output import DIFFERENT, FAILED, fail, line, print_json
 from querymirror.cli.session import AllowMassDelete, AsJson, Bounds, FullRefresh, Include, PipelineName, StateFile, Verify, opened, request_of, store_of
 from querymirror.errors import PipelineError
 from querymirror.plan.sync_plan import PlannedBatch, SyncPlan
+from querymirror.records import Sampled
 from querymirror.spec.loader import default_include
 
 SHOWN_BATCHES = 5
@@ -24,6 +26,7 @@ def plan(
     verify: Verify = False,
     window: Bounds = None,
     allow_mass_delete: AllowMassDelete = False,
+    sample: Annotated[int, typer.Option(min=0, max=1000, help="Show so many rows before and after the pipeline's transform.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do: DDL, SQL, windows, and how many rows it would write and delete. Nothing is written.
@@ -35,12 +38,14 @@ def plan(
     try:
         with opened(pipeline, folder) as cycle:
             found = cycle.plan(store_of(state).read(cycle.spec.id), request)
+            sampled = cycle.sample(sample) if sample else []
     except PipelineError as err:
         fail(err, folder, as_json=as_json)
     if as_json:
-        print_json(found.to_json())
+        print_json(found.to_json() | ({"transformed": [row.to_json() for row in sampled]} if sample else {}))
     else:
         show_plan(found)
+        _show_sampled(sampled)
     if found.refused or found.writes_something:
         raise typer.Exit(FAILED if found.refused else DIFFERENT)
 
@@ -68,6 +73,17 @@ def show_plan(found: SyncPlan) -> None:
         line("\nDifferent now", bold=True)
         sys.stdout.writelines(f"  {sample}\n" for sample in found.samples)
     _show_numbers(found)
+
+
+def _show_sampled(rows: list[Sampled]) -> None:
+    if rows:
+        line("\nBefore and after the transform", bold=True)
+    for row in rows:
+        line(f"  - {row.before}", colour="bright_black")
+        if row.reason:
+            line(f"  ! refused: {row.reason}", colour="red")
+        else:
+            line(f"  + {row.after}" if row.after is not None else "    dropped", colour="green" if row.after is not None else "yellow")
 
 
 def _show_numbers(found: SyncPlan) -> None:

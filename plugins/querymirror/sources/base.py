@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
-from querymirror.records import Batch, Reject, Window
+from querymirror.records import Batch, Reject, Sampled, Window
 
 
 class Source(Protocol):
@@ -90,4 +90,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Closes the sessions."""
+        ...
+
+
+@runtime_checkable
+class Transforming(Protocol):
+    """A source that calls a transform."""
+
+    def sample(self, count: int) -> list[Sampled]:
+        """Returns some rows before and after it."""
         ...

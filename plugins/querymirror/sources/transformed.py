@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import cached_property
+from itertools import islice
 
 import orjson
 
@@ -18,7 +19,7 @@ from querymirror.connections import Address
 from querymirror.digest import document_checksums, id_checksums
 from querymirror.errors import RecordError, TerminalError
 from querymirror.facts import Checksums, Column, Key, Origin, Probe, QueryFacts, Shape, WireColumn
-from querymirror.records import Batch, Reject
+from querymirror.records import Batch, Reject, Sampled
 from querymirror.sources.postgres import PostgresReader
 from querymirror.sources.transforming import Outcome, RawRow, Transform
 from querymirror.spec.pipeline import PipelineSpec
@@ -122,6 +123,14 @@ class TransformedReader(PostgresReader):
         async with aclosing(self._calls(batch, shape)) as calls:
             async for outcome in calls:
                 yield b"".join(orjson.dumps(row.id) + b"\n" for row in staying(outcome))
+
+    def sample(self, count: int) -> list[Sampled]:
+        """Returns the query's first rows before and after the function."""
+        rows = [RawRow(b"", key, document) for key, document in islice(super().documents(self._raw_shape), count)]
+        outcome = self._transform.apply(rows)
+        after = {row.id: document.decode() for row, document in outcome.kept}
+        reasons = {row.id: reason for row, reason in outcome.refused}
+        return [Sampled(key=row.id, before=row.document.decode(), after=after.get(row.id), reason=reasons.get(row.id, "")) for row in rows]
 
     # What the function is called with.
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
+from querymirror.errors import TerminalError
 from querymirror.plan.sync_plan import SyncPlan
-from querymirror.records import Batch, BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult, RunRequest
-from querymirror.sources.base import Source
+from querymirror.records import Batch, BatchResult, CycleSummary, Detection, Ensured, Extraction, OrphanResult, RunRequest, Sampled
+from querymirror.sources.base import Source, Transforming
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings
 from querymirror.state.base import PipelineState, StateStore
@@ -90,6 +91,17 @@ class Cycle:
     def plan(self, state: PipelineState | None, request: RunRequest) -> SyncPlan:
         """Says what a run would do, and counts what it would write and delete; writes nothing."""
         return plan(self._run(request, state))
+
+    def sample(self, count: int) -> list[Sampled]:
+        """Returns some rows before and after the pipeline's transform.
+
+        Raises:
+            TerminalError: it has none.
+        """
+        if not isinstance(self.source, Transforming):
+            message = "the pipeline has no transform, rows go to the target as the query returns them."
+            raise TerminalError(message, where=self.spec.id, fix="Leave --sample out.")
+        return self.source.sample(count)
 
     def replay(self, request: RunRequest, keys: Sequence[str] | None = None) -> BatchResult:
         """Tries refused rows again; see `sync.rejects`."""
