@@ -134,6 +134,19 @@ def test_quiet_after_all_rows_with_a_cursor_went(judge_servers: Servers) -> None
     )
 
 
+@pytest.mark.parametrize("cursor", ["timestamp", "timestamptz"])
+def test_window_with_infinite_cursors_cut_into_batches(judge_servers: Servers, cursor: str) -> None:
+    """Bounds between batches may be values that Python has no form for."""
+    play(
+        judge_servers,
+        f'{{"cursor": "{cursor}", "batch_size": 2}}',
+        *['{"action": "write", "verb": "insert_many", "how": "infinity", "pick": 4}'] * 3,
+        '{"action": "maintain", "what": "analyze"}',
+        '{"action": "settle"}',
+        '{"action": "write", "verb": "insert_many", "how": "infinity", "pick": 4}',
+    )
+
+
 def test_session_ended_between_two_statements(judge_servers: Servers) -> None:
     """Asyncpg takes a session that the administrator ends at this moment for a fault of its own; to us the connection is lost."""
 

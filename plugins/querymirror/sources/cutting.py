@@ -61,8 +61,9 @@ def windows(conn: psycopg.Connection[Any], *, cursor: Column, query: str, window
     name = queries.column(cursor.name)
     inside = queries.in_window(name, cursor.source_type, window, nulls=False)
     numbered = sql.SQL("SELECT {c} AS c, row_number() OVER (ORDER BY {c}) AS n FROM {q} WHERE {i}").format(c=name, q=queries.subselect(query), i=inside)
-    bounds = sql.SQL("SELECT DISTINCT c, c::text FROM ({}) s WHERE n % {} = 0 AND c IS NOT NULL ORDER BY 1").format(numbered, sql.Literal(batch_size))
-    texts = [row[1] for row in conn.execute(bounds).fetchall()]
+    chosen = sql.SQL("SELECT DISTINCT c FROM ({}) s WHERE n % {} = 0 AND c IS NOT NULL").format(numbered, sql.Literal(batch_size))
+    # As text only: Python has no value for infinity and for years before 1 and after 9999.
+    texts = [row[0] for row in conn.execute(sql.SQL("SELECT c::text FROM ({}) d ORDER BY c").format(chosen)).fetchall()]
     if len(texts) >= MAX_BATCHES:
         texts = texts[:: math.ceil(len(texts) / MAX_BATCHES)]
     return between([window.low, *[t for t in texts if t != window.low], window.high])
