@@ -140,6 +140,7 @@ def test_window_with_infinite_cursors_cut_into_batches(judge_servers: Servers, c
     play(
         judge_servers,
         f'{{"cursor": "{cursor}", "batch_size": 2}}',
+        THREE_ROWS,
         *['{"action": "write", "verb": "insert_many", "how": "infinity", "pick": 4}'] * 3,
         '{"action": "maintain", "what": "analyze"}',
         '{"action": "settle"}',
