@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from querymirror.api.datamodels import MaybeSpecBody, NewSpecBody, SpecBody
+from querymirror.api.bodies import MaybeSpecBody, NewSpecBody, SpecBody
 from querymirror.api.security import ID_PATTERN
 from querymirror.api.services.specs import as_yaml
 from querymirror.errors import RequestError

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from querymirror.api import security
+from querymirror.api.bodies import MaybeSpecBody, RunBody
 from querymirror.api.control import Call, CallDep, ControlDep
-from querymirror.api.datamodels import Done, MaybeSpecBody, PlanAnswer, Requested, RunBody, SchemaAnswer, Validation
+from querymirror.api.datamodels import Done, PlanAnswer, Requested, SchemaAnswer, Validation
 from querymirror.api.security import PipelineId
 from querymirror.api.services import actions, looks
 from querymirror.api.services.detail import problem_rows

@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from querymirror.api import security
+from querymirror.api.bodies import NewSpecBody, SpecBody
 from querymirror.api.control import CallDep, ControlDep
-from querymirror.api.datamodels import Counts, Detail, Done, NewSpecBody, PipelineList, SpecBody
+from querymirror.api.datamodels import Counts, Detail, Done, PipelineList
 from querymirror.api.security import PipelineId
 from querymirror.api.services.detail import detail
 from querymirror.api.services.specs import missing

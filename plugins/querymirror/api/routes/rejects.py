@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from querymirror.api import security
+from querymirror.api.bodies import KeysBody
 from querymirror.api.control import CallDep, ControlDep
-from querymirror.api.datamodels import Done, KeysBody, RejectList, Replayed
+from querymirror.api.datamodels import Done, RejectList, Replayed
 from querymirror.api.security import PipelineId
 from querymirror.api.services import looks
 

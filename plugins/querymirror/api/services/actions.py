@@ -15,7 +15,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from querymirror.api.datamodels import RunBody
+from querymirror.api.bodies import RunBody
 from querymirror.errors import RequestError
 from querymirror.state.base import state_key
 

@@ -242,10 +242,12 @@ def _stamps(include: Path) -> Iterator[tuple[str, int, int]]:
         if not folder.is_dir():
             continue
         for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-            # a file may vanish between the listing and the look at it
-            if entry.name.startswith(".") or not entry.is_file():
+            if entry.name.startswith("."):
                 continue
-            found = entry.stat()
+            try:
+                found = entry.stat()
+            except FileNotFoundError:
+                continue  # it vanished since the listing
             yield entry.path, found.st_mtime_ns, found.st_size
 
 
