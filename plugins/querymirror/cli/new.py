@@ -70,8 +70,7 @@ def new(
     """
     folder = include or default_include()
     asks = sys.stdin.isatty() and not as_json
-    if (table is None) == (query is None):
-        table = _answer("Table to mirror (schema.table)", None, "Give one of --table and --query.", asks=asks and query is None)
+    table = _table(table, query, asks=asks)
     name = name or _answer("Name of the pipeline", (table or "").rpartition(".")[2].strip('"') or None, "Give the pipeline's name.", asks=asks)
     try:
         settings = load_settings(folder)
@@ -80,15 +79,23 @@ def new(
         primary_key = key or _asked_list("Primary key", proposal.primary_key, "No primary key can be seen: give --key.", asks=asks)
         cursor = _asked_cursor(proposal, asks=asks) if cursor is None else cursor or None
         target = ("index", index) if index else ("table", target_table or _target_table(name, settings, asks=asks))
-        target_conn = target_conn or _target_connection(target[0], settings, asks=asks)
-        draft = Draft(name, source_conn, query or proposal.query, primary_key, cursor, target, target_conn, description or f"{table or 'A query'}, mirrored")
+        conn = target_conn or _target_connection(target[0], settings, asks=asks)
+        draft = Draft(name, source_conn, query or proposal.query, primary_key, cursor, target, conn, description or f"{table or 'A query'}, mirrored")
         text = render(draft, folder)
         path = _checked(draft, text, folder)
         if not show:
             write_new(path, text, folder)
     except PipelineError as err:
         fail(err, folder, as_json=as_json)
-    _tell(path, text, folder, proposal if draft.cursor == proposal.cursor else replace(proposal, warning=""), show=show, as_json=as_json)
+    warning = proposal.warning if draft.cursor == proposal.cursor else ""
+    _tell(shown(path, folder), text, warning, show=show, as_json=as_json)
+
+
+def _table(table: str | None, query: str | None, *, asks: bool) -> str | None:
+    """Returns the table to mirror, None where it is a query."""
+    if (table is None) != (query is None):
+        return table
+    return _answer("Table to mirror (schema.table)", None, "Give one of --table and --query.", asks=asks and query is None)
 
 
 def _text(query: str | None, include: Path) -> str | None:
@@ -210,15 +217,15 @@ def write_new(path: Path, text: str, include: Path) -> None:
         raise SpecError([problem]) from err
 
 
-def _tell(path: Path, text: str, include: Path, proposal: Proposal, *, show: bool, as_json: bool) -> None:
+def _tell(file: str, text: str, warning: str, *, show: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"file": shown(path, include), "written": not show, "spec": text, "warning": proposal.warning})
+        print_json({"file": file, "written": not show, "spec": text, "warning": warning})
         return
     sys.stdout.write(text)
-    if proposal.warning:
-        typer.secho(f"warning: {proposal.warning}", fg="yellow", err=True)
+    if warning:
+        typer.secho(f"warning: {warning}", fg="yellow", err=True)
     if not show:
-        line(f"wrote {shown(path, include)}; next: python -m querymirror plan {path.stem}", colour="green")
+        line(f"wrote {file}; next: python -m querymirror plan {Path(file).stem}", colour="green")
 
 
 def register(app: typer.Typer) -> None:
