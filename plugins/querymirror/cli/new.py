@@ -87,8 +87,7 @@ def new(
             write_new(path, text, folder)
     except PipelineError as err:
         fail(err, folder, as_json=as_json)
-    warning = proposal.warning if draft.cursor == proposal.cursor else ""
-    _tell(shown(path, folder), text, warning, show=show, as_json=as_json)
+    _tell(shown(path, folder), text, proposal.warning if cursor == proposal.cursor else "", show=show, as_json=as_json)
 
 
 def _table(table: str | None, query: str | None, *, asks: bool) -> str | None:
