@@ -144,10 +144,11 @@ def test_addresses_that_lead_nowhere(admin: Client, path: str) -> None:
 
 def test_the_list_and_a_pipeline_tell_what_happened(admin: Client, deployment: Deployment, films: str) -> None:
     """After a cycle the list has state, lag, counts of rows and the cycle; the detail has the spec, tasks and cursors."""
+    wait_until(lambda: admin.row(films)["day"]["finished"] >= 1, "the totals of the day, which are read every ten seconds")
     row = admin.row(films)
     assert (row["state"], row["health"]["level"], row["last"]["outcome"], row["last"]["upserted"]) == ("idle", "good", "changed", 1000)
     assert 0 <= row["lag_seconds"] < 3600
-    assert (row["cycles"][0]["read"], row["day"]["finished"] >= 1, row["may_edit"]) == (1000, True, True)
+    assert (row["cycles"][0]["read"], row["day"]["read"] >= 1000, row["may_edit"]) == (1000, True, True)
     detail = admin.ask("GET", f"/pipelines/{films}").json()
     assert detail["text"] == (deployment.include / "jobs" / f"{films}.yaml").read_text()
     assert {task["task"] for task in detail["tasks"]} >= {"detect_changes", "extract", "commit"}
@@ -299,6 +300,7 @@ def test_a_failure_is_told_in_words_without_secrets(admin: Client, site: Deploym
     site.install("api_fails", source=source, retries=0)
     run_id = admin.ask("POST", "/pipelines/api_fails/run").json()["run_id"]
     assert site.finish("api_fails", run_id) == "failed"
+    wait_until(lambda: admin.row("api_fails")["error"] is not None, "the list, which is read every 1.5 seconds")
     row = admin.row("api_fails")
     assert (row["state"], row["health"]["level"], set(row["error"])) == ("failed", "bad", SHAPE)
     assert "refused" in row["error"]["what"]
@@ -334,6 +336,7 @@ def test_refused_rows_are_listed_replayed_and_dropped(admin: Client, site: Deplo
     bad = int(site.in_source("SELECT count(*) FROM content.film_work WHERE rating >= 4.5")[0][0])
     assert bad > 1, "nothing would be refused"
     site.cycle("api_refuses")
+    wait_until(lambda: admin.row("api_refuses")["last"] is not None, "the list, which is read every 1.5 seconds")
     row = admin.row("api_refuses")
     assert (row["health"]["level"], row["last"]["rejected"]) == ("warn", bad)
     listed = admin.ask("GET", "/pipelines/api_refuses/rejects").json()

@@ -21,7 +21,7 @@ from querymirror.errors import PipelineError
 Value = TypeVar("Value")
 
 _FRESH = 1.5  # seconds a list is kept; many viewers cost no more than one
-_DAYS_FRESH = 30.0  # seconds; the totals of a day read a day of runs
+_DAYS_FRESH = 10.0  # seconds; the totals of a day read a day of runs
 _COUNT_TIMEOUT = 10  # seconds
 
 
