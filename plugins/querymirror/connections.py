@@ -37,7 +37,7 @@ class Address:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def from_connection(connection: Any) -> Address:  # noqa: ANN401 - two classes of Airflow with the same fields
+def from_connection(connection: Any) -> Address:
     """Returns an Airflow connection as an address.
 
     Args:
