@@ -114,6 +114,10 @@ class Load:
         """Halves the batch until each refused row stands alone, so that all others go through."""
         numbered = sql.SQL("ALTER TABLE {} ADD COLUMN {} bigint GENERATED ALWAYS AS IDENTITY").format(STAGE, ROW_NUMBER)
         await conn.execute(numbered.as_string(None))
+        # Every step takes a few rows out of a stage that may hold half a million, and looks them up in a table whose statistics are old.
+        await conn.execute(sql.SQL("CREATE INDEX ON {t} ({c}); ANALYZE {t}").format(t=STAGE, c=ROW_NUMBER).as_string(None))
+        await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        merge = await conn.prepare(self.statements.merge(numbered=True).as_string(None))
         total = await conn.fetchval(sql.SQL("SELECT count(*) FROM {}").format(STAGE).as_string(None))
         written, rejects = 0, []
         todo = [(1, total)]
@@ -121,8 +125,8 @@ class Load:
             low, high = todo.pop()
             try:
                 async with conn.transaction():
-                    status = await conn.execute(self.statements.merge(numbered=True).as_string(None), low, high)
-                written += int(status.split()[-1])
+                    await merge.fetch(low, high)
+                written += int(merge.get_statusmsg().split()[-1])
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as err:
                 if low == high:
                     rejects.append(await self._reject(conn, low, err))
