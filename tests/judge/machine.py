@@ -110,6 +110,22 @@ class Judge(RuleBasedStateMachine):
         if end:
             self._play("end", session=1, how="commit")
 
+    @rule(given=_WRITES)
+    def write_alone(self, given: dict[str, Any]) -> None:
+        """One statement between two quiet moments: nothing else that happens makes a cycle look."""
+        self._play("settle")
+        self._play("write", **{**self._fitting(given), "session": 0})
+        self._play("settle")
+
+    @rule(line=_LINES, late=_WRITES, others=st.lists(_WRITES, min_size=1, max_size=3), how=st.sampled_from(["commit", "prepare"]))
+    def overtaken(self, line: int, late: dict[str, Any], others: list[dict[str, Any]], how: str) -> None:
+        """A transaction that others overtake, a cycle after each of them, before it ends or is prepared."""
+        self._play("write", **{**self._fitting(late), "session": 2, "how": "now"})
+        for given in others:
+            self._play("write", **{**self._fitting(given), "session": 0, "how": "now"})
+            self._play("cycle", line=line)
+        self._play("end", session=2, how=how)
+
     @rule(session=st.integers(1, SESSIONS), how=st.sampled_from(["commit", "commit", "rollback", "prepare", "close"]))
     def end(self, session: int, how: str) -> None:
         """The end of a long transaction."""
@@ -184,17 +200,23 @@ def judge(servers: Servers, runs: Path, tally: Tally, *, examples: int, steps: i
     machine = type("Judge", (Judge,), {"servers": servers, "runs": runs, "tally": tally, "elastic": elastic})
     if number is not None:
         machine = seed(number)(machine)
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            derandomize=number is None,
-            verbosity=Verbosity.normal,
-            phases=(Phase.generate,),
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
+    try:
+        run_state_machine_as_test(machine, settings=_settings(examples, steps, derandomize=number is None))
+    except Exception as err:
+        err.add_note("\n".join(f"python -m tests.judge replay {path}" for path in tally.failed[-1:]))
+        raise
+
+
+def _settings(examples: int, steps: int, *, derandomize: bool) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=derandomize,
+        verbosity=Verbosity.normal,
+        # `smallest` makes runs small: hypothesis would try for five minutes.
+        phases=(Phase.generate,),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
     )

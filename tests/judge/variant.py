@@ -145,7 +145,7 @@ def variants(*, elastic: bool) -> st.SearchStrategy[Variant]:
         key=st.sampled_from(["int", "uuid", "text", "pair"]),
         cursor=st.sampled_from(["timestamptz", "bigint", "timestamp", ""]),
         indexed=st.booleans(),
-        query=st.sampled_from(QUERIES),
+        query=st.sampled_from([*QUERIES, "plain", "joined"]),
         changes=st.booleans(),
         delete_missing=st.sampled_from(["hard", "soft"]),
         lag=st.sampled_from([0.0, 0.0, 0.0, 5.0]),

@@ -20,6 +20,7 @@ VERBS = ("insert", "insert_many", "update", "delete", "rekey", "swap", "toggle",
 _MAIN_VERBS = ("insert", "update", "delete", "rekey", "swap", "toggle", "regroup")
 # Images that a careless comparison calls equal, and characters that a careless format breaks.
 DOCUMENTS: tuple[Any, ...] = (None, {"a": 1}, {"a": True}, {"a": 1.0}, {"a": [1, None, "é\u2028\n\t\"'\\"]}, {"a": 0}, {"a": False}, [])
+MOST_PREPARED = 3  # max_prepared_transactions is for the whole server
 LOCK_TIMEOUT = 30  # milliseconds; one thread plays all writers, so nobody would ever let go
 _SKIPPED = (psycopg.errors.LockNotAvailable, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected, psycopg.errors.ObjectInUse)
 
@@ -101,8 +102,8 @@ class Writers:
         if session not in self.open:
             return
         self.open.discard(session)
-        if how != "prepare":
-            self.conn(session).execute("COMMIT" if how == "commit" else "ROLLBACK")
+        if how != "prepare" or len(self.prepared) >= MOST_PREPARED:
+            self.conn(session).execute("ROLLBACK" if how == "rollback" else "COMMIT")
             return
         self._names += 1
         name = f"{self._schema}_{self._names}"
