@@ -54,14 +54,14 @@ class AirflowApi:
         self._http.close()
 
     def wait_for_dags(self, dag_ids: Iterable[str], *, timeout: float) -> None:
-        """Returns once every DAG is known; `timeout` in seconds.
+        """Returns once every DAG can be run; `timeout` in seconds. A DAG is listed a moment before it is stored whole.
 
         Raises:
             AirflowApiError: some are still missing, with their names and the import errors of the DAG folder.
         """
         missing, end = set(dag_ids), time.monotonic() + timeout
         while missing:
-            missing = {dag_id for dag_id in missing if self._http.get(_path("dags", dag_id)).status_code == httpx.codes.NOT_FOUND}
+            missing = {dag_id for dag_id in missing if self._http.get(_path("dags", dag_id, "details")).status_code == httpx.codes.NOT_FOUND}
             if missing and time.monotonic() > end:
                 errors = [error["stack_trace"] for error in self._get("/api/v2/importErrors")["import_errors"]]
                 message = f"no DAG {', '.join(sorted(missing))} after {timeout:.0f} s. {' '.join(errors)}".rstrip()
