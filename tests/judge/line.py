@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections import Counter
@@ -204,13 +205,22 @@ class Line:
         statement = {
             "update": sql.SQL("UPDATE {t} SET {c} = 77.77 WHERE {r}"),
             "delete": sql.SQL("DELETE FROM {t} WHERE {r}"),
-            "insert": sql.SQL("UPDATE {t} SET {k} = DEFAULT WHERE false"),
+            "insert": sql.SQL("UPDATE {t} SET {k} = {s} WHERE {r}"),
             "empty": sql.SQL("TRUNCATE {t}"),
             "drop": sql.SQL("DROP TABLE {t}"),
         }[what]
         with psycopg.connect(self.servers.target_dsn, autocommit=True) as conn:
             if conn.execute("SELECT to_regclass(%s)", [getattr(self.spec.target, "table", "")]).fetchone() != (None,):
-                conn.execute(statement.format(t=self._table, c=column, r=row, k=sql.Identifier(self.spec.source.primary_key[0])))
+                key = self.spec.source.primary_key[0]
+                with contextlib.suppress(psycopg.errors.UniqueViolation):  # the stray of an earlier touch is there still
+                    conn.execute(statement.format(t=self._table, c=column, r=row, k=sql.Identifier(key), s=self._stray(conn, key)))
+
+    def _stray(self, conn: psycopg.Connection[Any], key: str) -> sql.Composable:
+        """Returns a key that the source never has, so that a row that gets it is one too many, and its own is missing."""
+        kind = conn.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(self._table))
+        oid = next(c.type_code for c in kind.description or () if c.name == key)
+        text = {"int4": "100000", "uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}.get(psycopg.adapters.types[oid].name, "stray")
+        return sql.Literal(text)
 
     def _touch_index(self, what: str, pick: int) -> None:
         alias = getattr(self.spec.target, "index", "")

@@ -20,6 +20,7 @@ HOW = ("now", "clock", "tie", "null", "future", "infinity")
 MODES = ("incremental", "incremental", "incremental", "incremental", "verify", "full_refresh")
 _LINES = st.integers(0, 1)
 _PICKS = st.integers(0, 60)
+_NUMBERS = st.integers(0, 59_999)
 _WRITES = st.fixed_dictionaries(
     {
         "verb": st.sampled_from([*VERBS, *VERBS, "silent"]),
@@ -31,19 +32,24 @@ _WRITES = st.fixed_dictionaries(
 )
 
 
-def _action(action: str, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({"action": st.just(action), **given})
+TOUCHES = ("update", "delete", "insert", "empty", "drop")
+ADMINISTRATION = ("analyze", "vacuum full", "reset")
+_RARE = st.sampled_from(["touch", "cut source", "cut target", "kill", "edit", "truncate", "maintain", "abandon"])
 
 
-_RARE = (
-    _action("abandon", line=_LINES),
-    _action("maintain", what=st.sampled_from(["analyze", "vacuum full", "reset"])),
-    _action("edit", extra=st.integers(0, 2), delete_missing=st.sampled_from(["hard", "soft"])),
-    _action("truncate", refill=st.integers(0, 4)),
-    _action("touch", line=_LINES, what=st.sampled_from(["update", "delete", "insert", "empty", "drop"]), pick=_PICKS),
-    _action("cut", line=_LINES, side=st.sampled_from(["source", "target"]), count=st.integers(0, 60_000)),
-    _action("kill", line=_LINES, milliseconds=st.integers(5, 90)),
-)
+def rare(kind: str, line: int, number: int) -> dict[str, Any]:
+    """Returns an action that happens seldom; `number`, 0 to 59,999, decides all that it leaves open."""
+    actions: dict[str, dict[str, Any]] = {
+        "touch": {"action": "touch", "line": line, "what": TOUCHES[number % 5], "pick": number // 5 % 60},
+        "cut source": {"action": "cut", "line": line, "side": "source", "count": number},
+        "cut target": {"action": "cut", "line": line, "side": "target", "count": number},
+        "kill": {"action": "kill", "line": line, "milliseconds": 5 + number % 90},
+        "edit": {"action": "edit", "extra": number % 3, "delete_missing": ("hard", "soft")[number // 3 % 2]},
+        "truncate": {"action": "truncate", "refill": number % 5},
+        "maintain": {"action": "maintain", "what": ADMINISTRATION[number % 3]},
+        "abandon": {"action": "abandon", "line": line},
+    }
+    return actions[kind]
 
 
 @dataclass
@@ -151,16 +157,17 @@ class Judge(RuleBasedStateMachine):
         """The same, also for other modes."""
         self._play("advance", line=line, steps=steps, mode=mode)
 
-    @rule(given=st.one_of(*_RARE))
-    def disturb(self, given: dict[str, Any]) -> None:
+    @rule(kind=_RARE, line=_LINES, number=_NUMBERS)
+    def disturb(self, kind: str, line: int, number: int) -> None:
         """What happens seldom: a crash, a cut connection, somebody else in the target, an edit of the spec, an administrator."""
-        self._play(**given)
+        self._play(**rare(kind, line, number))
 
-    @rule(line=_LINES, given=st.one_of(*_RARE), steps=st.integers(1, 4))
-    def disturb_midway(self, line: int, given: dict[str, Any], steps: int) -> None:
-        """The same between two steps of a cycle, which then goes on."""
+    @rule(kind=_RARE, line=_LINES, number=_NUMBERS, steps=st.integers(1, 5))
+    def disturb_midway(self, kind: str, line: int, number: int, steps: int) -> None:
+        """The same between two steps of a cycle that has something to do, and which then goes on."""
+        self._play("write", verb="insert", pick=number % 60)
         self._play("advance", line=line, steps=steps)
-        self._play(**given)
+        self._play(**rare(kind, line, number))
         self._play("advance", line=line, steps=3)
 
     @rule(commit=st.booleans(), finish=st.booleans())
