@@ -54,20 +54,26 @@ class AirflowApi:
         self._http.close()
 
     def wait_for_dags(self, dag_ids: Iterable[str], *, timeout: float) -> None:
-        """Returns once every DAG can be run; `timeout` in seconds. A DAG is listed a moment before it is stored whole.
+        """Returns once every DAG can be run; `timeout` in seconds.
+
+        A DAG is listed a moment before it is stored whole; one whose file was removed stays listed as stale, and comes back under its name.
 
         Raises:
             AirflowApiError: some are still missing, with their names and the import errors of the DAG folder.
         """
         missing, end = set(dag_ids), time.monotonic() + timeout
         while missing:
-            missing = {dag_id for dag_id in missing if self._http.get(_path("dags", dag_id, "details")).status_code == httpx.codes.NOT_FOUND}
+            missing = {dag_id for dag_id in missing if not self._can_run(dag_id)}
             if missing and time.monotonic() > end:
                 errors = [error["stack_trace"] for error in self._get("/api/v2/importErrors")["import_errors"]]
                 message = f"no DAG {', '.join(sorted(missing))} after {timeout:.0f} s. {' '.join(errors)}".rstrip()
                 raise AirflowApiError(message)
             if missing:
                 time.sleep(0.5)
+
+    def _can_run(self, dag_id: str) -> bool:
+        answer = self._http.get(_path("dags", dag_id, "details"))
+        return answer.status_code != httpx.codes.NOT_FOUND and not self._read(answer)["is_stale"]
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         """Switches a DAG off or on."""
