@@ -15,10 +15,10 @@ from querymirror.errors import TerminalError
 from querymirror.facts import Column
 from querymirror.pg.session import connect
 from querymirror.records import Foreseen
+from querymirror.spec.names import split_table
 from querymirror.spec.target import ElasticsearchTarget, PostgresTarget
 from querymirror.spec.yaml_lines import Path as FieldPath
 from querymirror.targets.base import Target
-from querymirror.targets.pg_catalog import split_name
 
 TIMEOUT = 30  # seconds one check may take in the target
 
@@ -58,7 +58,7 @@ def _check_table(findings: Findings, target: Target, address: Address, columns: 
 
 def _check_privileges(findings: Findings, conn: psycopg.Connection[Any], foreseen: Foreseen | None) -> None:
     spec, path = findings.spec, ("target", "table")
-    schema, table = split_name(cast("PostgresTarget", spec.target).table)
+    schema, table = split_table(cast("PostgresTarget", spec.target).table)
     row = conn.execute(_PRIVILEGES.format(schema=sql.Literal(schema), table=sql.Literal(table))).fetchone()
     role, may_temp, may_create_schema, may_create, owner = row or ("?", False, False, None, None)
     if not may_temp:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,13 +11,13 @@ from psycopg import sql
 
 from querymirror.errors import SchemaError, TransientError
 from querymirror.facts import Column, Shape, WireColumn
+from querymirror.spec.names import split_table
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.target import PostgresTarget
 from querymirror.targets.type_map import binary_safe, unbounded, widens
 
 DELETED_AT = "deleted_at"  # set by delete_missing: soft
 
-_NAME_PART = re.compile(r'"((?:[^"]|"")+)"|([^.]+)')
 _COLUMNS = sql.SQL("""
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid < 16384, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> ''
   FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
@@ -28,12 +27,6 @@ SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attre
  WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
  GROUP BY i.indexrelid, i.indnkeyatts HAVING count(*) = i.indnkeyatts
 """)
-
-
-def split_name(table: str) -> tuple[str, str]:
-    """Returns schema and name; quoted parts may hold anything, unquoted ones fold to lower case as PostgreSQL does."""
-    parts = [quoted.replace('""', '"') if quoted else plain.lower() for quoted, plain in _NAME_PART.findall(table)]
-    return (parts[0], parts[1]) if len(parts) > 1 else ("public", parts[0])
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class TargetTable:
 
     def __init__(self, spec: PipelineSpec, target: PostgresTarget, conn: psycopg.Connection[Any]) -> None:
         self._spec, self._target, self._conn = spec, target, conn
-        self.schema, self.name = split_name(target.table)
+        self.schema, self.name = split_table(target.table)
         self.identifier = sql.Identifier(self.schema, self.name)
 
     def oid(self) -> int | None:
