@@ -37,6 +37,8 @@ def describe_pipeline(spec: PipelineSpec, include: Path) -> str:
     source, target = spec.source, _target(spec)
     facts = [f"**{spec.description or spec.id}**", f"`{source.conn_id}` (query) → `{spec.target.conn_id}` {target}"]
     facts.append(f"Key: {', '.join(f'`{name}`' for name in source.primary_key)}. Cursor: {_code(source.cursor_column)}.")
+    if spec.watch is not None:
+        facts.append(f"Watched: every {spec.watch:g} s the triggerer looks at the source's counters, beside the schedule; when they moved, a cycle starts.")
     parts = ["  \n".join(facts), _spec_text(spec.id, include), "### Query", _fenced(source.query.text, "sql")]
     for change in source.changes:
         parts += [f"### Keys to read again: {change.name}", _fenced(change.keys_sql.text, "sql")]

@@ -36,6 +36,7 @@ from querymirror.operators.upsert import UpsertOperator
 from querymirror.records import Mode
 from querymirror.spec.loader import find_spec, load_all, load_settings
 from querymirror.spec.pipeline import PipelineSpec
+from querymirror.triggers.watch import watched_asset
 
 # fixed, so that a DAG's serialized form never changes by itself; with catchup off nothing before "now" is run
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -137,7 +138,8 @@ def _build_or_explain(spec: PipelineSpec, include: Path, *, tell_failures: bool)
 
 
 def _add_tasks(spec: PipelineSpec) -> None:
-    detect = DetectChangesOperator(task_id=DETECT, pipeline=spec.id)
+    # who watches wants seconds, and its runs seldom find nothing
+    detect = DetectChangesOperator(task_id=DETECT, pipeline=spec.id, in_triggerer=spec.watch is None)
     ensure = EnsureTargetOperator(task_id=ENSURE, pipeline=spec.id)
     extract = ExtractOperator(task_id=EXTRACT, pipeline=spec.id)
     upsert = UpsertOperator.partial(task_id=UPSERT, pipeline=spec.id, max_active_tis_per_dagrun=spec.parallelism).expand(batch=extract.output)
@@ -161,10 +163,12 @@ def _task_args(spec: PipelineSpec) -> dict[str, Any]:
 
 def _schedule(spec: PipelineSpec) -> BaseTimetable | AssetAny | None:
     timetable = CronDataIntervalTimetable(spec.schedule, timezone="UTC") if spec.schedule else None
-    if not spec.after:
+    awaited = [pipeline_asset(pipeline) for pipeline in spec.after]
+    if spec.watch is not None:
+        awaited.append(watched_asset(spec, spec.watch))
+    if not awaited:
         return timetable
-    followed = AssetAny(*(pipeline_asset(pipeline) for pipeline in spec.after))
-    return AssetOrTimeSchedule(timetable=timetable, assets=followed) if timetable else followed
+    return AssetOrTimeSchedule(timetable=timetable, assets=AssetAny(*awaited)) if timetable else AssetAny(*awaited)
 
 
 def _deadline(spec: PipelineSpec) -> DeadlineAlert | None:

@@ -84,6 +84,25 @@ def test_a_followed_pipeline_is_waited_for(include: Path) -> None:
     assert [asset.name for asset in timetable.asset_condition.objects if isinstance(asset, Asset)] == ["querymirror://first"]
 
 
+def test_a_watched_source_starts_cycles_beside_schedule_and_followed_pipelines(include: Path) -> None:
+    """`watch` adds an asset with a watcher to the schedule, with and without one; such a pipeline detects on a worker, seconds sooner."""
+    drop(include, "first", watch="2s")
+    drop(include, "second", watch="1m", schedule=None, after=["first"], target={**SPEC["target"], "table": "analytics.second"})
+    found = dags(include)
+    first, second = found["first"].timetable, found["second"].timetable
+    assert isinstance(first, AssetOrTimeSchedule)
+    assert isinstance(first.asset_condition, AssetAny)
+    (source,) = first.asset_condition.objects
+    assert isinstance(source, Asset)
+    (watcher,) = source.watchers
+    classpath, kwargs = watcher.trigger.serialize()
+    assert (classpath, kwargs["pipeline"], kwargs["seconds"]) == ("querymirror.triggers.watch.SourceWatcher", "first", 2.0)
+    assert isinstance(second.asset_condition, AssetAny)
+    assert [asset.name for asset in second.asset_condition.objects if isinstance(asset, Asset)] == ["querymirror://first", "querymirror://second/source"]
+    assert not found["first"].get_task("detect_changes").start_from_trigger
+    DagSerialization.from_dict(DagSerialization.to_dict(found["second"]))
+
+
 def test_a_dag_survives_serialization(include: Path) -> None:
     """What the scheduler reads back starts in the triggerer, maps upsert over extract, and is the same at every parse."""
     drop(include, "films")

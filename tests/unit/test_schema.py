@@ -79,7 +79,7 @@ def test_settings_fit() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["enum", "empty_conn_id", "missing_parts", "no_primary_key", "numbers", "own_fields", "primary_key_twice", "change_name", "query_not_text"],
+    ["enum", "empty_conn_id", "missing_parts", "no_primary_key", "numbers", "own_fields", "primary_key_twice", "change_name", "query_not_text", "watch_word"],
 )
 def test_bad_specs_do_not_fit(name: str) -> None:
     """What breaks a rule of form is seen in the editor already."""

@@ -166,3 +166,6 @@ def _check_counters(findings: Findings, source: Source) -> None:
     if probe.blind:
         what = f"changes can't be told cheaply: {probe.blind}; every cycle reads."
         findings.warning(("source", "conn_id"), what, "Connect to the primary, with track_counts on, or accept the cost.")
+        if findings.spec.watch is not None:
+            what = f"it can't see what moves: {probe.blind}; cycles start by the schedule alone."
+            findings.warning(("watch",), what, "Remove it, or connect to the primary, with track_counts on.")

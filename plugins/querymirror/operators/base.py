@@ -34,7 +34,7 @@ DETECT, ENSURE, EXTRACT, UPSERT, ORPHANS, COMMIT = "detect_changes", "ensure_tar
 EXTRACTION_KEY = "extraction"
 PIN_KEY = "spec"
 ERROR_KEY = "error"
-NOT_PINNED = {"description", "schedule", "verify_schedule", "retries", "retry_delay", "parallelism", "after", "tags", "owner", "paused", "deadline"}
+NOT_PINNED = {"description", "schedule", "watch", "verify_schedule", "retries", "retry_delay", "parallelism", "after", "tags", "owner", "paused", "deadline"}
 
 Value = TypeVar("Value", bound=Record)
 

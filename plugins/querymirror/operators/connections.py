@@ -34,13 +34,19 @@ async def addresses(spec: PipelineSpec) -> tuple[Address, Address]:
     Raises:
         TransientError: a connection can't be had now.
     """
-    found = []
-    for conn_id in (spec.source.conn_id, spec.target.conn_id):
-        try:
-            found.append(from_connection(await BaseHook.aget_connection(conn_id)))
-        except AirflowNotFoundException as err:
-            raise _unknown(conn_id) from err
-    return found[0], found[1]
+    return await address_of(spec.source.conn_id), await address_of(spec.target.conn_id)
+
+
+async def address_of(conn_id: str) -> Address:
+    """Returns where a server is without blocking the triggerer's event loop.
+
+    Raises:
+        TransientError: the connection can't be had now.
+    """
+    try:
+        return from_connection(await BaseHook.aget_connection(conn_id))
+    except AirflowNotFoundException as err:
+        raise _unknown(conn_id) from err
 
 
 def _address(conn_id: str, kind: str) -> Address:

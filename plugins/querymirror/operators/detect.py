@@ -21,16 +21,20 @@ class DetectChangesOperator(PipelineOperator):
 
     Quiet and changed both end in the triggerer. A failure is raised on a worker, for only a worker knows a retry policy:
     Airflow tries a task that fails in the triggerer again whatever the error was.
+
+    Args:
+        pipeline: its id.
+        in_triggerer: whether it starts there, two seconds slower (the triggerer's loops) and without a process; else on a worker.
     """
 
-    start_from_trigger = True
-
-    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+    def __init__(self, *, pipeline: str, in_triggerer: bool = True, **kwargs: Any) -> None:
         super().__init__(pipeline=pipeline, **kwargs)
-        self.start_trigger_args = StartTriggerArgs(trigger_cls=TRIGGER, trigger_kwargs={"pipeline": pipeline}, next_method="execute_complete")
+        self.start_from_trigger = in_triggerer
+        if in_triggerer:
+            self.start_trigger_args = StartTriggerArgs(trigger_cls=TRIGGER, trigger_kwargs={"pipeline": pipeline}, next_method="execute_complete")
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Does the same on a worker, where there is no triggerer (`airflow tasks test`, `dag.test()`)."""
+        """Does the same on a worker: for pipelines that watch, and where there is no triggerer (`airflow tasks test`, `dag.test()`)."""
         with self.step(context) as step:
             detection = step.cycle.detect(step.store.read(self.pipeline), step.request)
         for reason in detection.reasons:

@@ -125,7 +125,12 @@ def _pattern(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple
     return f"{quoted(detail['input'])} is not a name it takes.", f"Match {detail.get('ctx', {}).get('pattern', '')}."
 
 
+def _duration(detail: ErrorDetails, _path: Path, _root: type[BaseModel]) -> tuple[str, str]:
+    return f"{quoted(detail['input'])} is not a duration.", "Write a number with s, m or h, such as 2s; or a number of seconds."
+
+
 _SAID: dict[str, Callable[[ErrorDetails, Path, type[BaseModel]], tuple[str, str]]] = {
+    "duration": _duration,
     "extra_forbidden": _extra,
     "missing": _missing,
     "literal_error": _literal,

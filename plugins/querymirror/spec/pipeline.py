@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from querymirror.spec.base import CodeText, SpecModel, SqlText
+from querymirror.spec.durations import Interval
 from querymirror.spec.source import PostgresSource
 from querymirror.spec.target import Target
 
@@ -23,6 +24,10 @@ class PipelineSpec(SpecModel):
     source: PostgresSource
     target: Target
     schedule: Annotated[str | None, Field(description="Cron expression, five fields, UTC; null = only by hand.")] = "*/5 * * * *"
+    watch: Annotated[
+        Interval,
+        Field(description="How often the source's counters are looked at, beside the schedule; when they move a cycle starts; null = never."),
+    ] = None
     delete_missing: Annotated[DeleteMissing, Field(description="What happens to a target row whose key the query no longer returns.")] = "hard"
     keys_sql: Annotated[SqlText | None, Field(description="A cheaper query of the keys: returns exactly the key columns.")] = None
     key_columns: tuple[str, ...] = ()

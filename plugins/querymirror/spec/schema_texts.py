@@ -35,6 +35,7 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("PipelineSpec", "source"): [_FIRST],
     ("PipelineSpec", "target"): [_TABLE, {"type": "elasticsearch", "conn_id": "movies_es", "index": "movies", "index_config": "movies.json"}],
     ("PipelineSpec", "schedule"): ["*/5 * * * *", "0 6 * * mon-fri", None],
+    ("PipelineSpec", "watch"): ["2s", "1m", None],
     ("PipelineSpec", "delete_missing"): ["hard", "soft", "off"],
     ("PipelineSpec", "keys_sql"): ["film_keys.sql", "SELECT id AS film_id FROM content.film_work"],
     ("PipelineSpec", "lag"): [60, 120, 0],
