@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
@@ -44,10 +45,26 @@ _TEXT_SETTINGS = {
 _PASSING = ("08", "53", "57", "58", "40", "55P03")
 
 
-class _BoundedConnection(psycopg.Connection[Any]):
+Opener = Callable[[Address, int], psycopg.Connection[Any]]
+"""Returns a read-only session of an address, with a statement timeout in seconds."""
+
+_opener: ContextVar[Opener | None] = ContextVar("querymirror_opener", default=None)
+
+
+class BoundedConnection(psycopg.Connection[Any]):
     """A session whose every wait has an end: a connection over which no byte comes any more is closed from this side."""
 
     patience: float = CONNECT_TIMEOUT + PATIENCE
+    lent = False  # by a pool, which alone closes it
+
+    def patience_for(self, statement_timeout: int) -> None:
+        """Sets the end of its waits a little beyond that of its statements, in seconds."""
+        self.patience = statement_timeout + PATIENCE
+
+    def close(self) -> None:
+        """Ends the session; one that a pool lent goes back there at the end of the lending instead."""
+        if not self.lent:
+            super().close()
 
     def wait(self, *args: Any, **kwargs: Any) -> Any:
         """Waits for what psycopg waits for, with the end set before."""
@@ -74,15 +91,36 @@ def settings_sql(*, read_only: bool, statement_timeout: int) -> str:
     return ";".join(sql.SQL("SET {} TO {}").format(sql.Identifier(k), sql.Literal(v)).as_string(None) for k, v in values.items())
 
 
+@contextmanager
+def opened_by(opener: Opener) -> Iterator[None]:
+    """Inside this block, in this thread, `connect` asks `opener` and logs in nowhere itself; all sessions are read-only then."""
+    token = _opener.set(opener)
+    try:
+        yield
+    finally:
+        _opener.reset(token)
+
+
 def connect(address: Address, *, read_only: bool, statement_timeout: int) -> psycopg.Connection[Any]:
-    """Opens an autocommit session.
+    """Opens an autocommit session, or borrows one (see `opened_by`).
+
+    Raises:
+        TransientError: the server can't be reached now.
+        TerminalError: it refuses the login or the database.
+    """
+    opener = _opener.get()
+    return log_in(address, read_only=read_only, statement_timeout=statement_timeout) if opener is None else opener(address, statement_timeout)
+
+
+def log_in(address: Address, *, read_only: bool, statement_timeout: int) -> BoundedConnection:
+    """Opens an autocommit session of its own.
 
     Raises:
         TransientError: the server can't be reached now.
         TerminalError: it refuses the login or the database.
     """
     with translated(address.conn_id):
-        conn = _BoundedConnection.connect(
+        conn = BoundedConnection.connect(
             host=address.host,
             port=address.port or 5432,
             user=address.login,
@@ -95,7 +133,7 @@ def connect(address: Address, *, read_only: bool, statement_timeout: int) -> psy
             **_KEEPALIVE,
             **_ssl_options(address),
         )
-        conn.patience = statement_timeout + PATIENCE
+        conn.patience_for(statement_timeout)
         conn.execute(sql.SQL(settings_sql(read_only=read_only, statement_timeout=statement_timeout)))
         return conn
 

@@ -99,6 +99,12 @@ def find_spec(name_or_path: str, include: Path) -> PipelineSpec:
     """
     if Path(name_or_path).suffix in ENDINGS or os.sep in name_or_path:
         return load_spec(Path(name_or_path), include)
+    if _ID.match(name_or_path) and not name_or_path.endswith(ENDINGS):
+        # every task and every check comes here; a list of thousands of files would cost more than reading the one
+        for ending in reversed(ENDINGS):
+            file = include / "jobs" / f"{name_or_path}{ending}"
+            if file.is_file():
+                return load_spec(file, include)
     files = {f.stem: f for f in spec_files(include)}
     if name_or_path not in files:
         fix = suggestion(name_or_path, files, f"Name one of: {listed(files) or 'none there yet'}; or a spec file.")

@@ -24,3 +24,8 @@ class MetadataVariables:
     def delete(self, key: str) -> None:
         """Removes the Variable; nothing where there is none."""
         Variable.delete(key)
+
+    def names(self, prefix: str) -> frozenset[str]:
+        """Returns the names of all Variables that begin so."""
+        with create_session() as session:
+            return frozenset(session.scalars(select(Variable.key).where(Variable.key.startswith(prefix, autoescape=True))))

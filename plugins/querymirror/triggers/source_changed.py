@@ -14,13 +14,17 @@ from querymirror.errors import PipelineError, TransientError
 from querymirror.operators.base import PIN_KEY, Deployed, deployed, open_deployed
 from querymirror.operators.connections import addresses
 from querymirror.operators.request import run_request
+from querymirror.pg.pool import SessionPool
 from querymirror.records import Detection, RunRequest
-from querymirror.state.variables import VariableStateStore
+from querymirror.triggers.remembered import RememberedStates
 
 Value = TypeVar("Value")
 
 # threads of our own: asyncio's default pool has cores + 4, and a source that hangs would take them from other triggers
 _THREADS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="querymirror")
+# of this process: a check of a pipeline at rest asks its servers a few questions, and logging in would cost more than all of them
+_SESSIONS = SessionPool()
+_STATES = RememberedStates()
 
 
 class SourceChangedTrigger(BaseTrigger):
@@ -69,9 +73,16 @@ class SourceChangedTrigger(BaseTrigger):
 
 
 def _ask(found: Deployed, source: Address, target: Address, request: RunRequest) -> Detection:
-    state = VariableStateStore().read(found.spec.id)
-    with open_deployed(found, source=source, target=target) as cycle:
-        return cycle.detect(state, request)
+    pipeline = found.spec.id
+    with _SESSIONS.lending(), open_deployed(found, source=source, target=target) as cycle:
+        state = _STATES.recall(pipeline)
+        if state is not None and not (detection := cycle.detect(state, request)).changed:
+            return detection
+        state = _STATES.read(pipeline)
+        detection = cycle.detect(state, request)
+        # the commit of a run that has work replaces the state
+        _STATES.keep(pipeline, None if detection.changed else state)
+        return detection
 
 
 async def _in_thread(work: Callable[[], Value]) -> Value:
