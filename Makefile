@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop clean check format test soak bench up down
+.PHONY: help setup demo stop clean check format test test-celery soak bench up down
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ format: $(STAMP)  ## Format the code and fix what can be fixed by itself
 
 test: $(STAMP)  ## Unit, integration and acceptance tests on real servers of their own; TESTS=tests/unit for a part
 	@$(BIN)/pytest $(TESTS)
+
+test-celery: $(STAMP)  ## CeleryExecutor on Redis with two workers, one of which is killed: two minutes, not part of `make test`
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-celery.txt -c constraints.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests/celery
 
 soak: $(STAMP)  ## The judge for 10,000 steps: random writes, crashes and cycles; ARGS="--seed 1 --steps 2000"
 	@$(BIN)/python -m tests.judge soak $(ARGS)
