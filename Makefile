@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop clean check format test test-celery soak bench up down
+.PHONY: help setup demo stop clean check format test test-celery soak bench bench-peers up down
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -65,6 +65,12 @@ soak: $(STAMP)  ## The judge for 10,000 steps: random writes, crashes and cycles
 
 bench: $(STAMP)  ## Measure: ARGS="--help" says what
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-scale: $(STAMP)  ## Measure many pipelines on one Airflow: two hours; ARGS="--minutes 10" for less
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-peers: $(STAMP)  ## Measure other tools on the same work; ARGS="--quick" for a tenth of the rows
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 up:  ## Start the production parts with docker compose (copy .env.example to .env first)
 	@test -f .env || { echo "Copy .env.example to .env and set its passwords first."; exit 1; }

@@ -12,10 +12,16 @@ BEGIN, END = "<!-- measured: written by `python -m benchmarks report` -->", "<!-
 
 def write(results: Results, page: Path) -> None:
     """Replaces what stands between the two marks of a page, or makes the page."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else _page()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    page.write_text(f"{head}{BEGIN}\n{measured(results)}\n{END}{tail}", encoding="utf-8")
+    if not page.is_file():
+        page.write_text(_page(), encoding="utf-8")
+    replace_between(page, BEGIN, END, measured(results))
+
+
+def replace_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replaces what stands between two marks of a page; a page without them gets it at its end."""
+    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    page.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
 
 
 def measured(results: Results) -> str:

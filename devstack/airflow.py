@@ -156,16 +156,17 @@ class AirflowServer:
             the ended process, whatever its status, with stdout and stderr as text.
         """
         command = [sys.executable, "-m", "airflow", *args]
-        return subprocess.run(command, check=False, env=self._environ(), cwd=self.root, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(command, check=False, env=self.full_environ(), cwd=self.root, capture_output=True, text=True, timeout=timeout)
 
     def _failed(self, component: str, what: str) -> DevstackError:
         return DevstackError(f"airflow {component}", what, log=self.daemon(component).log)
 
-    def _environ(self) -> dict[str, str]:
+    def full_environ(self) -> dict[str, str]:
+        """Returns the environment of its processes, for a program that is to see the same settings."""
         return clean_environ() | dict(self.environ)
 
     def _launch(self, component: str) -> None:
-        self.daemon(component).start([sys.executable, "-m", "airflow", component], self._environ(), cwd=self.root)
+        self.daemon(component).start([sys.executable, "-m", "airflow", component], self.full_environ(), cwd=self.root)
 
 
 def start(
@@ -192,10 +193,23 @@ def start(
     if found is not None:
         found.start()
         return found
+    server = prepare(root, include=include, dags=dags, connections=connections, extra=extra)
+    server.start()
+    return server
+
+
+def prepare(
+    root: Path,
+    *,
+    include: Path | None = None,
+    dags: Path | None = None,
+    connections: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> AirflowServer:
+    """Does what `start` does, but for starting Airflow: its database is there, and `AirflowServer.cli` can be used."""
     root = root.resolve()
     server = _configure(root, postgres.start(root), include=include, dags=dags, connections=connections, extra=extra)
     _migrate(server)
-    server.start()
     return server
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from querymirror.errors import SpecTextError
-from querymirror.spec.cron import cron_problem
+from querymirror.spec.cron import cron_problem, spread
 from querymirror.spec.names import canonical_table, index_problem, split_table
 from querymirror.spec.sql_rules import check_no_placeholders, check_reads, output_columns
 from querymirror.spec.sql_tokens import Statement
@@ -87,6 +87,30 @@ BAD_CRON = {
     "0 0 30 2 *": "it names a day that none of its months has",
     "\u0661 * * * *": "'\u0661' is not a minute (0 to 59)",
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        pytest.param("*/5 * * * *", {"*/5 * * * *"}, id="without H nothing changes"),
+        pytest.param("H/5 * * * *", {f"{first}-59/5 * * * *" for first in range(5)}, id="minute with a step"),
+        pytest.param("H 3 * * *", {f"{minute} 3 * * *" for minute in range(60)}, id="minute"),
+        pytest.param("0 h * * mon", {f"0 {hour} * * mon" for hour in range(24)}, id="hour"),
+    ],
+)
+def test_h_spreads_pipelines_over_the_field(text: str, wanted: set[str]) -> None:
+    """Many names reach every value, each name always the same one, and croniter takes all of them."""
+    found = {name: spread(text, name) for name in map("pipeline{}".format, range(2000))}
+    assert set(found.values()) == wanted
+    assert all(spread(text, name) == cron for name, cron in found.items())
+    assert all(cron_problem(cron) is None and croniter.is_valid(cron) for cron in wanted)
+
+
+@pytest.mark.parametrize("text", ["H/0 * * * *", "H/99 * * * *", "HH * * * *", "* * H * *", "H"])
+def test_h_where_it_means_nothing_is_refused(text: str) -> None:
+    """A step that the field can't make, another field and half an expression stay what they are, and are told as wrong."""
+    assert spread(text, "films") == text
+    assert cron_problem(text) is not None
 
 
 @pytest.mark.parametrize("text", GOOD_CRON)

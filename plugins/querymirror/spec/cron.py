@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import NamedTuple
 
 _MONTHS = {name: n for n, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)}
 _DAYS = {name: n for n, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 _ITEM = re.compile(r"(?P<low>\*|\w+)(?:-(?P<high>\w+))?(?:/(?P<step>\d{1,4}))?\Z")
+_HASHED = re.compile(r"[Hh](?:/(?P<step>[0-9]{1,2}))?\Z")
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -25,6 +27,22 @@ _FIELDS = (
     _Field("month", 1, 12, _MONTHS),
     _Field("day of week", 0, 7, _DAYS),
 )
+
+
+def spread(text: str, name: str) -> str:
+    """Returns a cron expression with each `H` of minute and hour replaced: `H` by one number of the field's, `H/5` by every fifth from one on.
+
+    Which one depends on the name alone, so that the pipelines of a folder don't all begin at the same moment, and each keeps its own.
+    """
+    parts = text.split()
+    for place, field in enumerate(_FIELDS[:2]):
+        match = _HASHED.match(parts[place]) if len(parts) == len(_FIELDS) else None
+        step = int(match["step"] or 0) if match else 0
+        if match is None or (match["step"] and not 1 <= step <= field.high):
+            continue  # cron_problem says what is wrong
+        first = zlib.crc32(f"{field.name} {name}".encode()) % (step or field.high + 1)
+        parts[place] = f"{first}-{field.high}/{step}" if step else str(first)
+    return " ".join(parts)
 
 
 def cron_problem(text: str) -> str | None:

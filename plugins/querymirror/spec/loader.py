@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from querymirror.errors import SpecError
 from querymirror.spec import checks
+from querymirror.spec.cron import spread
 from querymirror.spec.defaults import PROBE, load_settings, read_document, tell_repeated, with_defaults
 from querymirror.spec.model_problems import add_model_problems
 from querymirror.spec.pipeline import PipelineSpec
@@ -151,11 +152,13 @@ class _Reading:
     def read(self, name: str, written: dict[str, Any]) -> PipelineSpec | None:
         if is_upper_form(written):
             data = with_defaults(UpperForm(written, self._settings, self._references, self._problems).read(), self._settings)
+            _spread_schedules(data, name)
             self._check_common(data)
             data = PROBE | data  # after a problem the model still looks at the other fields
         else:
             self._refuse_not_written(written)
             data = with_defaults(written, self._settings)
+            _spread_schedules(data, name)
             self._check(data)
         return self._validated(data | {"id": name})
 
@@ -231,3 +234,9 @@ class _Reading:
         except ValidationError as err:
             add_model_problems(err, self._problems)
             return None
+
+
+def _spread_schedules(data: dict[str, Any], name: str) -> None:
+    for field_name in ("schedule", "verify_schedule"):
+        if isinstance(data.get(field_name), str):
+            data[field_name] = spread(data[field_name], name)
