@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,14 @@ import typer
 from rich.console import Console
 
 from benchmarks import machine, report
+from benchmarks.peers import outcomes as peers
+from benchmarks.peers import shown
+from benchmarks.peers.outcomes import PeerResults
 from benchmarks.processes import CommandError
 from benchmarks.profiles import FULL, PROFILES, QUICK, Profile
 from benchmarks.results import Results, Row
 from benchmarks.rows import ROWS
+from benchmarks.scale import report as scale_report
 from benchmarks.show import show
 from benchmarks.stage import Stage
 from devstack.errors import DevstackError
@@ -22,6 +27,7 @@ from querymirror.errors import PipelineError
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+SCALE, SCALE_PAGE = HERE / "results" / "scale.json", HERE.parent / "docs" / "scaling.md"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Measures the product against the limit of its servers.")
 console = Console(width=160, soft_wrap=False)
 
@@ -64,13 +70,18 @@ def measure(
 
 @app.command("report")
 def write_report() -> None:
-    """Write the measured part of docs/benchmarks.md from the results of the full profile."""
+    """Write the measured parts of docs/benchmarks.md from the results of the full profile, and of the other tools where they were measured."""
     path = results_file(FULL, HERE / "results")
     if not path.is_file():
         typer.echo(f"{path} is not there. Run make bench first.", err=True)
         raise typer.Exit(1)
     report.write(Results.load(path), PAGE)
+    if peers.FILE.is_file():
+        shown.write(PeerResults.load(peers.FILE), PAGE)
     typer.echo(f"wrote {PAGE}")
+    if SCALE.is_file():
+        scale_report.write(json.loads(SCALE.read_text(encoding="utf-8")), SCALE_PAGE)
+        typer.echo(f"wrote {SCALE_PAGE}")
 
 
 def _measured(stage: Stage, groups: list[str], *, keep: bool) -> tuple[Results, list[str]]:

@@ -66,9 +66,13 @@ class Pipeline:
 
     def process(self, *options: str, environ: Mapping[str, str] | None = None) -> tuple[Finished, dict[str, Any]]:
         """Runs `python -m querymirror run` with a state file; returns what it used and the summary it printed."""
-        command = [sys.executable, "-m", "querymirror", "run", self.name, "--include", str(self.stage.include)]
-        finished = processes.run([*command, "--state", str(self.state_file), "--json", *options], environ or self.stage.environ())
+        finished = processes.run(self.command("--json", *options), environ or self.stage.environ())
         return finished, json.loads(finished.output)
+
+    def command(self, *options: str) -> list[str]:
+        """Returns the command that runs a cycle with the state file."""
+        folder = str(self.stage.include)
+        return [sys.executable, "-m", "querymirror", "run", self.name, "--include", folder, "--state", str(self.state_file), *options]
 
     def forget(self) -> None:
         """Drops the target table and the state."""

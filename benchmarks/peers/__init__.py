@@ -1,0 +1,1 @@
+"""Other tools on the same work, on the same servers, in turn with the product."""

@@ -1,0 +1,1 @@
+"""What runs in a virtual environment of a peer; nothing of it is imported here."""
