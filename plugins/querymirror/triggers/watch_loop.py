@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -21,6 +22,7 @@ from querymirror.facts import Probe
 from querymirror.operators.connections import address_of
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, translated
+from querymirror.spec.loader import ENDINGS, default_include
 from querymirror.state.variables import VariableStateStore
 from querymirror.triggers.watch_state import Watch
 
@@ -89,11 +91,11 @@ class WatchedSource:
 
     async def _look(self, session: _Session) -> Moved:
         now = time.monotonic()
-        due = [watch for watch in self._watches if watch.due <= now]
-        for watch in due:
-            watch.looked(now)
+        due = await _in_thread(_STATES, partial(_with_spec, [watch for watch in self._watches if watch.due <= now], now))
         await self._read_states([watch for watch in due if watch.wants_state(now)])
         asked = frozenset(oid for watch in due for oid in watch.oids)
+        if not any(watch.oids for watch in self._watches):
+            await session.rest()
         try:
             probe = await session.counters(asked) if asked else NOTHING
         except PipelineError as err:
@@ -117,7 +119,7 @@ class WatchedSource:
 
     async def _read_state(self, watch: Watch) -> None:
         try:
-            state = await _in_thread(_STATES, lambda: VariableStateStore().read(watch.pipeline))
+            state = await _in_thread(_STATES, partial(VariableStateStore().read, watch.pipeline))
         except PipelineError as err:
             self._say(f"state {watch.pipeline}", f"{watch.pipeline} can't be watched now: {err}")
             return
@@ -165,10 +167,15 @@ class _Session:
         except AirflowRuntimeError as err:
             message = f"Airflow could not be asked for the connection {self._conn_id!r} ({err})."
             raise TransientError(message) from err
-        return await _in_thread(self._thread, lambda: self._read(address, sorted(oids)))
+        return await _in_thread(self._thread, partial(self._read, address, sorted(oids)))
+
+    async def rest(self) -> None:
+        """Ends the session, where there is one; it is opened again when it is needed."""
+        if self._conn is not None:
+            await _in_thread(self._thread, self._end)
 
     def close(self) -> None:
-        """Ends the session, when its thread is free."""
+        """Ends the session for good, when its thread is free."""
         self._thread.submit(self._end)
         self._thread.shutdown(wait=False)
 
@@ -190,6 +197,19 @@ class _Session:
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
+
+
+def _with_spec(watches: Collection[Watch], now: float) -> list[Watch]:
+    """Returns those whose spec is there; Airflow keeps the watcher of a DAG whose file was removed."""
+    jobs = default_include() / "jobs"
+    found = []
+    for watch in watches:
+        watch.looked(now)
+        if any((jobs / f"{watch.pipeline}{ending}").is_file() for ending in ENDINGS):
+            found.append(watch)
+        else:
+            watch.forget()
+    return found
 
 
 async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], Value]) -> Value:

@@ -68,6 +68,10 @@ class Watch:
         self.uncounted = tuple(table.name for table in tables if table.relkind == "f")
         self._known, self._committed, self._read_at = known, committed, now
 
+    def forget(self) -> None:
+        """Knows nothing any more and looks at nothing, until a state is read again: its spec is gone."""
+        self._known, self._committed, self._read_at, self._told_at, self._patience = False, {}, None, None, PATIENCE
+
     def moved(self, seen: Mapping[int, TableProbe], asked: frozenset[int]) -> list[str]:
         """Returns in words what moved since the last commit; empty = nothing.
 
