@@ -82,8 +82,9 @@ def _group(found: PeerResults, ones: Sequence[Contender], works: Sequence[Work],
                 save()
 
             measure(work, ones, failed, done)
-            failed |= {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
-            if work.first:
+            if work.kind != "resident":
+                failed |= {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
+            if work.kind == "first":
                 _forms(found, ones, failed)
     finally:
         _close(ones)

@@ -23,6 +23,8 @@ class Contender(ABC):
     tool: Tool
     requirements = ""
     """The name of its requirement file; empty = it runs in this environment."""
+    resident = False
+    """Whether a scheduler can have it look for changes without starting a process."""
 
     def __init__(self, yard: Yard) -> None:
         self.yard = yard
@@ -66,6 +68,10 @@ class Contender(ABC):
     @abstractmethod
     def cycle(self) -> Finished:
         """Does what a schedule would start every few minutes."""
+
+    def check(self) -> Finished:
+        """Does a cycle in a process that runs already; asked only where it is `resident`."""
+        return self.cycle()
 
     def before_cycle(self) -> None:  # noqa: B027 - most have nothing to ask
         """Asks what whoever schedules it would know. Not measured."""

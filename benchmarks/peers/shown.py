@@ -24,7 +24,9 @@ def cell(works: Works, work: str, tool: str) -> str:
     costs instead is told.
     """
     outcome, ours = works[work].get(tool), works[work].get(OURS)
-    if outcome is None or outcome.median is None:
+    if outcome is None:
+        return ""  # it can't do this
+    if outcome.median is None:
         return "not measured"
     said = number(outcome.median, "s")
     if tool == OURS or ours is None or ours.median is None:
@@ -67,8 +69,9 @@ def used(results: PeerResults) -> Iterator[str]:
             parts = []
             for name, outcome in outcomes.items():
                 if outcome.seconds and not outcome.error:
+                    client = [f"CPU {number(median(outcome.cpu), 's')}", *(f"{peak:.0f} MB" for peak in (median(outcome.peak_mb),) if peak)]
                     times = ", ".join(f"{value:.2f}" for value in outcome.seconds)
-                    parts.append(f"{results.tools[name].label} {times} s (CPU {number(median(outcome.cpu), 's')}, {median(outcome.peak_mb):.0f} MB)")
+                    parts.append(f"{results.tools[name].label} {times} s ({', '.join(client)})")
             yield f"- {work}: {'; '.join(parts)}"
 
 

@@ -22,3 +22,14 @@ def test_smoke(tmp_path: Path, checkout: Path) -> None:
     assert all(sample > 0 for row in rows for sample in row["ours"])
     assert "two batches in parallel" in done.stdout
     assert list((tmp_path / "stack").iterdir()) == []
+
+
+def test_peers(tmp_path: Path, checkout: Path) -> None:
+    """Ours and another way are measured on the same tables, compared with the source, shown and kept; the one that leaves deleted rows is told."""
+    options = ["--profile", "smoke", "--only", "hand", "--root", str(tmp_path / "stack"), "--results", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "benchmarks.peers", *options], cwd=checkout, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    works = list(json.loads((tmp_path / "peers-smoke.local.json").read_text())["tables"].values())
+    assert [work["ours"]["difference"] for work in works] == [""] * 5
+    assert [work["hand"]["difference"] for work in works if "hand" in work] == ["", "", "", "20 rows that are gone in the source"]
+    assert [path.name for path in (tmp_path / "stack").iterdir()] == ["peers"]

@@ -51,6 +51,7 @@ def results() -> PeerResults:
         pytest.param("load", "a", "30.0 s (10x)", id="how many times ours"),
         pytest.param("delete", "a", "0.40 s, not done: 10 rows that are gone in the source; by a full load 30.0 s (60x)", id="quick because it does nothing"),
         pytest.param("delete", "b", "not measured", id="can't be had"),
+        pytest.param("delete", "c", "", id="takes no part"),
     ],
 )
 def test_cell(work: str, tool: str, said: str) -> None:
@@ -86,16 +87,16 @@ def test_only_what_stands_between_the_marks_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        pytest.param((5, 77, 5), "", id="equal"),
-        pytest.param((5, 78, 5), "other values", id="a value differs"),
-        pytest.param((6, 90, 5), "1 keys twice", id="a key twice"),
-        pytest.param((7, 90, 7), "2 rows that are gone in the source", id="too many"),
-        pytest.param((4, 70, 4), "1 rows missing", id="too few"),
+        pytest.param((5, 77, 0), "", id="equal"),
+        pytest.param((5, 78, 0), "other values", id="a value differs"),
+        pytest.param((6, 90, 1), "1 keys twice", id="a key twice"),
+        pytest.param((7, 90, 0), "2 rows that are gone in the source", id="too many"),
+        pytest.param((4, 70, 0), "1 rows missing", id="too few"),
     ],
 )
 def test_difference_of_tables(target: tuple[int, int, int], said: str) -> None:
     """Counts and checksums are put into words."""
-    assert said_of((5, 77, 5), target) == said
+    assert said_of((5, 77), target[:2], target[2]) == said
 
 
 def test_difference_of_documents() -> None:
