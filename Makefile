@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stop clean check format test test-celery soak bench bench-peers up down
+.PHONY: help setup demo stop clean check format test test-celery soak bench bench-freshness bench-peers up down
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench: $(STAMP)  ## Measure: ARGS="--help" says what
 
 bench-scale: $(STAMP)  ## Measure many pipelines on one Airflow: two hours; ARGS="--minutes 10" for less
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-freshness: $(STAMP)  ## Measure seconds from a commit to the target with watch: five minutes
+	@$(BIN)/python -m benchmarks.freshness $(ARGS)
 
 bench-peers: $(STAMP)  ## Measure other tools on the same work; ARGS="--quick" for a tenth of the rows
 	@$(BIN)/python -m benchmarks.peers $(ARGS)

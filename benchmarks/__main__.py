@@ -11,7 +11,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from benchmarks import machine, report
+from benchmarks import freshness, machine, report
 from benchmarks.peers import outcomes as peers
 from benchmarks.peers import shown
 from benchmarks.peers.outcomes import PeerResults
@@ -78,6 +78,8 @@ def write_report() -> None:
     report.write(Results.load(path), PAGE)
     if peers.FILE.is_file():
         shown.write(PeerResults.load(peers.FILE), PAGE)
+    if freshness.FILE.is_file():
+        freshness.write(Results.load(freshness.FILE), PAGE)
     typer.echo(f"wrote {PAGE}")
     if SCALE.is_file():
         scale_report.write(json.loads(SCALE.read_text(encoding="utf-8")), SCALE_PAGE)

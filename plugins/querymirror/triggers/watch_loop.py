@@ -24,9 +24,8 @@ from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, translated
 from querymirror.spec.loader import ENDINGS, default_include
 from querymirror.state.variables import VariableStateStore
-from querymirror.triggers.watch_state import Watch
+from querymirror.triggers.watch_state import APPLICATION_NAME, Watch
 
-APPLICATION_NAME = "querymirror watch"
 TIMEOUT = 10  # seconds a look may take in the source; it takes under a millisecond
 MOST_PAUSE = 60.0  # seconds between two tries to reach a source that is gone
 NOTHING = Probe()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from querymirror.facts import TableProbe
 from querymirror.state.base import PipelineState
 
+APPLICATION_NAME = "querymirror watch"
+"""Of the sessions in which watchers look at sources."""
 REFRESH = 300
 """Seconds after which a state is read again though nothing moved: a redefined view may have brought other tables."""
 PATIENCE = 60
