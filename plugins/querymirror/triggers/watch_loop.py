@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from querymirror.operators.connections import address_of
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, translated
 from querymirror.spec.loader import ENDINGS, default_include
+from querymirror.state.base import StateStore
 from querymirror.state.variables import VariableStateStore
 from querymirror.triggers.watch_state import APPLICATION_NAME, Watch
 
@@ -31,6 +32,7 @@ MOST_PAUSE = 60.0  # seconds between two tries to reach a source that is gone
 NOTHING = Probe()
 _NAMED = sql.SQL("SET application_name TO {}").format(sql.Literal(APPLICATION_NAME))
 
+FindAddress = Callable[[str], Awaitable[Address]]
 Moved = Mapping[Watch, dict[str, Any]]
 Value = TypeVar("Value")
 log = logging.getLogger(__name__)
@@ -49,10 +51,12 @@ class WatchedSource:
 
     Args:
         conn_id: its connection.
+        address: finds the connection's address.
+        store: makes the store of the pipelines' states, in a thread.
     """
 
-    def __init__(self, conn_id: str) -> None:
-        self.conn_id = conn_id
+    def __init__(self, conn_id: str, *, address: FindAddress = address_of, store: Callable[[], StateStore] = VariableStateStore) -> None:
+        self.conn_id, self._address, self._store = conn_id, address, store
         self._watches: set[Watch] = set()
         self._joined = asyncio.Event()
         self._said: dict[str, str] = {}
@@ -71,7 +75,7 @@ class WatchedSource:
 
     async def moved(self) -> AsyncIterator[Moved]:
         """Yields, look by look, the watches whose tables moved, each with what its event says; never ends and never raises."""
-        session = _Session(self.conn_id)
+        session = _Session(self.conn_id, self._address)
         try:
             while True:
                 found = await self._look(session)
@@ -118,7 +122,7 @@ class WatchedSource:
 
     async def _read_state(self, watch: Watch) -> None:
         try:
-            state = await _in_thread(_STATES, partial(VariableStateStore().read, watch.pipeline))
+            state = await _in_thread(_STATES, lambda: self._store().read(watch.pipeline))
         except PipelineError as err:
             self._say(f"state {watch.pipeline}", f"{watch.pipeline} can't be watched now: {err}")
             return
@@ -149,8 +153,8 @@ class _Session:
     The thread is its own, so that a source that hangs takes none from others.
     """
 
-    def __init__(self, conn_id: str) -> None:
-        self._conn_id = conn_id
+    def __init__(self, conn_id: str, address: FindAddress) -> None:
+        self._conn_id, self._address = conn_id, address
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"querymirror-watch-{conn_id}")
         self._conn: psycopg.Connection[Any] | None = None
 
@@ -162,7 +166,7 @@ class _Session:
         """
         try:
             # asked for with each login, so that an edited connection is followed
-            address = await address_of(self._conn_id) if self._conn is None else None
+            address = await self._address(self._conn_id) if self._conn is None else None
         except AirflowRuntimeError as err:
             message = f"Airflow could not be asked for the connection {self._conn_id!r} ({err})."
             raise TransientError(message) from err
