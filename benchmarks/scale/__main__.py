@@ -50,8 +50,9 @@ def measure(
     for plan in plans:
         if plan.pipelines:
             failed += _measured(Fleet(root / plan.name.replace(" ", "-"), plan, _say), results, keep=keep)
-    table(json.loads(results.read_text(encoding="utf-8")), console)
-    console.print(f"kept in {results}", highlight=False)
+    if results.is_file():
+        table(json.loads(results.read_text(encoding="utf-8")), console)
+        console.print(f"kept in {results}", highlight=False)
     if failed:
         typer.echo("Failed:\n" + "\n".join(failed), err=True)
         raise typer.Exit(1)

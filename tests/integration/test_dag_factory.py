@@ -118,6 +118,13 @@ def test_a_dag_survives_serialization(include: Path) -> None:
     assert {task.task_id: task.has_retry_policy for task in read.tasks} == dict.fromkeys(FLOW, True)
 
 
+def test_a_quiet_run_is_skipped_in_one_step(include: Path) -> None:
+    """Every task follows detect_changes directly: the scheduler hands a skip on by one edge a loop, and a thousand quiet runs wait for each."""
+    drop(include, "films")
+    followers = {task.task_id for task in dags(include)["films"].get_task("detect_changes").get_direct_relatives()}
+    assert followers == set(FLOW) - {"detect_changes"}
+
+
 def test_a_bad_spec_is_a_dag_that_says_so(include: Path) -> None:
     """A file that can't be used is a DAG of one task with the problem in its documentation; the others are whole."""
     drop(include, "good")

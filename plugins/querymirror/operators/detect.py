@@ -19,8 +19,9 @@ TRIGGER = "querymirror.triggers.source_changed.SourceChangedTrigger"
 class DetectChangesOperator(PipelineOperator):
     """Compares the source with the state; skipped, and the rest of the run with it, where nothing moved.
 
-    Quiet and changed both end in the triggerer. A failure is raised on a worker, for only a worker knows a retry policy:
-    Airflow tries a task that fails in the triggerer again whatever the error was.
+    Quiet ends in the triggerer. Changed ends on a worker: for each task that succeeds in the triggerer Airflow has its DAG processor build all
+    pipelines once more, to look for callbacks. A failure is raised on a worker, for only a worker knows a retry policy: Airflow tries a task that
+    fails in the triggerer again whatever the error was.
 
     Args:
         pipeline: its id.
@@ -45,12 +46,15 @@ class DetectChangesOperator(PipelineOperator):
         context["ti"].xcom_push(key=PIN_KEY, value=step.deployed.pin())
         return detection.to_json()
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Raises what went wrong in the triggerer.
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Hands on what the triggerer found, or raises what went wrong there.
 
         Raises:
             TransientError: tried again as the spec says.
             TerminalError: fails at once.
         """
         with self.told(context):
-            raise (TransientError if event["transient"] else TerminalError)(event["what"], where=event["where"], fix=event["fix"])
+            if "detection" not in event:
+                raise (TransientError if event["transient"] else TerminalError)(event["what"], where=event["where"], fix=event["fix"])
+            context["ti"].xcom_push(key=PIN_KEY, value=event["pin"])
+            return dict(event["detection"])

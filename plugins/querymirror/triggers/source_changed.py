@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TriggerEvent
 
 from querymirror.connections import Address
 from querymirror.errors import PipelineError, TransientError
-from querymirror.operators.base import PIN_KEY, Deployed, deployed, open_deployed
+from querymirror.operators.base import Deployed, deployed, open_deployed
 from querymirror.operators.connections import addresses
 from querymirror.operators.request import run_request
 from querymirror.pg.pool import SessionPool
@@ -28,7 +28,7 @@ _STATES = RememberedStates()
 
 
 class SourceChangedTrigger(BaseTrigger):
-    """Runs `detect` once and ends the task: skipped (quiet), success (changed), or handed to a worker to fail there.
+    """Runs `detect` once and ends the task as skipped (quiet), or hands it to a worker with what was found or what went wrong.
 
     Args:
         pipeline: its id; spec and settings are read from the triggerer's include folder.
@@ -54,7 +54,7 @@ class SourceChangedTrigger(BaseTrigger):
         for reason in detection.reasons:
             self.log.info("%s: %s", self.pipeline, reason)
         if detection.changed:
-            yield TaskSuccessEvent(xcoms={"return_value": detection.to_json(), PIN_KEY: found.pin()})
+            yield TriggerEvent({"detection": detection.to_json(), "pin": found.pin()})  # type: ignore[no-untyped-call]
             return
         self.log.info("%s: nothing moved since the last commit.", self.pipeline)
         yield TaskSkippedEvent()
