@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from querymirror.buckets import Buckets
 from querymirror.facts import Key, Origin, Probe, Record
 
 Mode = Literal["incremental", "full_refresh", "verify"]
@@ -47,6 +48,7 @@ class Detection(Record):
         compare: source and target must be compared by content.
         check_orphans: rows may have left the query.
         check_counts: a key may have changed; counts of both sides tell.
+        counted: see `PipelineState`.
         probe: the source's counters, read before any snapshot of this cycle.
         target_identity: the target as it was found; None = there is none.
     """
@@ -57,6 +59,7 @@ class Detection(Record):
     compare: bool = False
     check_orphans: bool = False
     check_counts: bool = False
+    counted: dict[str, Any] | None = None
     probe: Probe = Probe()
     target_identity: dict[str, Any] | None = None
 
@@ -105,12 +108,11 @@ class Batch(Record):
     Attributes:
         number: position in the run.
         kind: `range` (first-key range of the whole query), `window` (cursor window), `changes` (keys named by a change's
-            window), `buckets` (key-hash buckets that differed), `keys` (rows by primary key, for a replay).
+            window), `buckets` (buckets of keys that differed), `keys` (rows by primary key, for a replay).
         stream: `main` or the name of the change.
         window: for `window` and `changes`; for `range` the bounds of the first key column.
         keys: primary keys, for `keys`.
-        buckets: numbers, for `buckets`.
-        bucket_count: how many buckets there are.
+        buckets: for `buckets`.
         direct: the target is empty, rows can be copied straight in.
     """
 
@@ -119,8 +121,7 @@ class Batch(Record):
     stream: str = "main"
     window: Window = Window()
     keys: tuple[Key, ...] = ()
-    buckets: tuple[int, ...] = ()
-    bucket_count: int = 0
+    buckets: tuple[Buckets, ...] = ()
     direct: bool = False
 
 
@@ -173,9 +174,17 @@ class BatchResult(Record):
 
 
 class OrphanResult(Record):
-    """What `delete_orphans` did; `checked` = the keys were compared; rows by hard or soft delete; keys of a few of them."""
+    """What `delete_orphans` did.
+
+    Attributes:
+        checked: whether the keys were compared.
+        counted: see `PipelineState`.
+        deleted: rows, by hard or soft delete.
+        samples: keys of a few of them.
+    """
 
     checked: bool = False
+    counted: dict[str, Any] | None = None
     deleted: int = 0
     seconds: float = 0.0
     samples: tuple[str, ...] = ()

@@ -147,5 +147,5 @@ def test_a_dry_run_waits_for_no_lock(mirror: Callable[..., Mirror]) -> None:
     films.change("DELETE FROM film WHERE id = 1")
     with films.open() as cycle:
         shape = cycle.target.shape(cycle.source.describe())
-        with cycle.target.orphans(lambda wanted: cycle.source.stream_keys(shape, wanted, 4096), (), 4096, shape):  # holds it
+        with cycle.target.orphans(lambda wanted: cycle.source.stream_keys(shape, wanted), (), shape):  # holds it
             assert planned(films).deleted == 1

@@ -17,7 +17,7 @@ from devstack import elasticsearch, postgres
 from tests.fixtures.fix_stack import RUNNING_STACK
 from tests.judge.line import Servers
 from tests.judge.machine import Tally, judge
-from tests.judge.servers import made, shorten_waits
+from tests.judge.servers import fit_to_worlds, made
 from tests.judge.shrink import failure_of, smallest
 from tests.judge.world import played
 
@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=None, help="folder for failing runs")
     args = parser.parse_args()
     runs = args.runs or Path(tempfile.mkdtemp(prefix="querymirror-judge-"))
-    shorten_waits(setattr)
+    fit_to_worlds(setattr)
     with servers(runs, elastic=not args.no_elastic) as on:
         if args.command == "soak":
             return min(soak(on, runs, steps=args.steps, number=secrets.randbelow(10**6) if args.seed is None else args.seed), 1)

@@ -219,7 +219,7 @@ class Line:
         """Returns a key that the source never has, so that a row that gets it is one too many, and its own is missing."""
         kind = conn.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(self._table))
         oid = next(c.type_code for c in kind.description or () if c.name == key)
-        text = {"int4": "100000", "uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}.get(psycopg.adapters.types[oid].name, "stray")
+        text = {"int4": "100000", "int8": str(2**63 - 1), "uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}.get(psycopg.adapters.types[oid].name, "stray")
         return sql.Literal(text)
 
     def _touch_index(self, what: str, pick: int) -> None:

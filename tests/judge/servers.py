@@ -9,7 +9,7 @@ import psycopg
 
 from devstack.elasticsearch import ElasticsearchServer
 from devstack.postgres import PostgresServer
-from querymirror.sync import extract
+from querymirror.sync import compare, extract
 from tests.judge.line import Servers
 
 WAIT = 0.02  # seconds
@@ -31,11 +31,14 @@ def made(server: PostgresServer, source: str, target: str, *, elastic: Elasticse
     )
 
 
-def shorten_waits(put: Callable[[ModuleType, str, float], None]) -> None:
-    """Lets a cycle wait a moment, not seconds, for transactions to end: here nobody ends one while a cycle waits.
+def fit_to_worlds(put: Callable[[ModuleType, str, float], None]) -> None:
+    """Makes what a cycle waits for and what it calls full as small as the worlds are.
+
+    It waits a moment, not seconds, for transactions to end: here nobody ends one while a cycle waits. A range of three rows is cut again.
 
     Args:
         put: `setattr`, or a test's `monkeypatch.setattr`.
     """
     put(extract, "WAIT_FOR_TRANSACTIONS", WAIT)
     put(extract, "WAIT_IN_FULL_READ", WAIT)
+    put(compare, "FULL", 2)

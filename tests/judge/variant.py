@@ -19,11 +19,12 @@ class Variant:
     """The choices of one world.
 
     Attributes:
-        key: of the main table: `int`, `uuid`, `text`, or `pair` of an integer and a quoted upper-case name.
+        key: of the main table: `int`, `bigint` (most of them in one place, some at both ends), `uuid`, `text`, or `pair` of an integer and a quoted
+            upper-case name.
         cursor: type of the column `changed`; empty = the spec names no cursor.
         indexed: whether that column has an index.
         query: one of `QUERIES`.
-        changes: whether a `joined` query names what its other tables change.
+        changes: whether a `joined` query names what its other tables change, and an `inner` one what its other table lets in (not what it sends away).
         delete_missing: of both pipelines.
         lag: seconds.
         batch_size: small ones cut a cycle into several batches.
@@ -54,7 +55,7 @@ class Variant:
 
     def ddl(self, schema: str) -> str:
         """Returns the statements that make the tables."""
-        types = {"int": ("int",), "uuid": ("uuid",), "text": ("text",), "pair": ("int", "text")}[self.key]
+        types = {"int": ("int",), "bigint": ("bigint",), "uuid": ("uuid",), "text": ("text",), "pair": ("int", "text")}[self.key]
         columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(self.keys, types, strict=True))
         names, values = self.quoted(), "grp int, visible bool, num numeric(10,2), txt text, doc jsonb"
         partition = ' PARTITION BY HASH ("id")' if self.partitioned else ""
@@ -94,8 +95,12 @@ class Variant:
 
     def changed_keys(self, schema: str) -> list[dict[str, Any]]:
         """Returns the `changes` of the spec."""
-        if not self.changes or self.query != "joined" or not self.cursor:
+        if not self.changes or self.query not in {"joined", "inner"} or not self.cursor:
             return []
+        if self.query == "inner":
+            stays = "x.active AND x.changed >= %(low)s AND x.changed <= %(high)s"
+            text = f"SELECT {self.quoted('m')}, x.changed FROM {schema}.dim x JOIN {schema}.main m ON m.grp = x.id WHERE {stays}"
+            return [{"name": "dim", "keys_sql": {"text": text}}]
         same = " AND ".join(f'l."{name}" = m."{name}"' for name in self.keys)
         inside = "x.changed >= %(low)s AND x.changed <= %(high)s"
         return [
@@ -142,7 +147,7 @@ def variants(*, elastic: bool) -> st.SearchStrategy[Variant]:
     """Returns worlds; the simplest ones first, as hypothesis shrinks towards them."""
     return st.builds(
         Variant,
-        key=st.sampled_from(["int", "uuid", "text", "pair"]),
+        key=st.sampled_from(["int", "bigint", "uuid", "text", "pair"]),
         cursor=st.sampled_from(["timestamptz", "bigint", "timestamp", ""]),
         indexed=st.booleans(),
         query=st.sampled_from([*QUERIES, "plain", "joined"]),

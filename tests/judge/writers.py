@@ -160,7 +160,7 @@ class Writers:
         if self._variant.key == "pair":
             return [n % 5, f"p'{n}\" \\é"]
         odd = (f"k{n}", f"É {n}", f"a'b\"{n}\\", f"t\t{n}\n", f"{n}%s")
-        return [{"int": n * 3 - 7, "uuid": uuid.UUID(int=n << 64 | n), "text": odd[n % len(odd)]}[self._variant.key]]
+        return [{"int": n * 3 - 7, "bigint": _scattered(n), "uuid": uuid.UUID(int=n << 64 | n), "text": odd[n % len(odd)]}[self._variant.key]]
 
     def _moment(self, how: str) -> str:
         """Returns the SQL of a cursor value that may be written now without breaking the cursor's contract."""
@@ -278,3 +278,8 @@ class Writers:
             sets = ", ".join(f'"{name}" = %s' for name in self._variant.keys)
             changed = self._moment(self._joined_how(given))
             self._run(conn, f"UPDATE link SET {sets}, changed = {changed} WHERE {self._where} AND person = %s", [*to, *link])
+
+
+def _scattered(n: int) -> int:
+    """Returns integers of which every third is far from the others, some of them next to the last that a bigint holds."""
+    return {3: 2**63 - 1 - n, 4: n - 2**63, 5: -n << 40}.get(n % 9, n * 3 - 7)

@@ -14,13 +14,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "plugins" / "querymirror"
 
 # room -> rooms it may import; a room is a module or a folder below plugins/querymirror, the longest name that fits counts.
-VALUES = frozenset({"errors", "facts"})
+VALUES = frozenset({"errors", "facts", "buckets"})
 BASE = VALUES | {"records"}
 PROTOCOLS = frozenset({"sources.base", "targets.base", "state.base"})
 CORE = BASE | PROTOCOLS | {"connections", "digest", "transforms", "spec", "plan", "pg", "sources", "targets", "state", "sync"}
 RULES: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "facts": frozenset(),
+    "buckets": frozenset({"facts"}),
     "records": VALUES,  # one kind of values in two modules
     "digest": BASE,
     "transforms": frozenset({"errors"}),  # what authors of include/transforms import

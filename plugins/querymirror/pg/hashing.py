@@ -62,11 +62,6 @@ def equal_is_same(type_name: str) -> bool:
     return _PRECISION.sub("", type_name) in {*_EXACT, "date", "bytea"} or bool(_SCALED_NUMERIC.match(type_name))
 
 
-def bucket_of(hashed: sql.Composable, bucket_count: int) -> sql.Composed:
-    """Returns the bucket a key falls into; `bucket_count` is a power of two."""
-    return sql.SQL("({} & {})").format(hashed, sql.Literal(bucket_count - 1))
-
-
 def _content_function(type_name: str) -> str:
     if type_name == "bpchar":  # without a length its blanks are part of the image, and its cast to text drops them
         return "hashtextextended(encode(bpcharsend({c}), 'hex'), {s})"

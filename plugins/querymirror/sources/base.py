@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from querymirror.buckets import Buckets, Span
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
 from querymirror.records import Batch, Reject, Sampled, Window
 
@@ -56,8 +57,12 @@ class Source(Protocol):
         """Counts the rows of the query."""
         ...
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
-        """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
+    def key_ends(self, shape: Shape, spans: Sequence[Span] = ()) -> list[Span] | None:
+        """Returns the least and the greatest key in each span (without spans, of all) by an index; None = it can't cut its keys by ranges."""
+        ...
+
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
+        """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores; `spans`: of these keys only."""
         ...
 
     def present(self, keys: Sequence[Key]) -> set[Key]:
@@ -76,7 +81,7 @@ class Source(Protocol):
         """Returns the rows that the last stream left out because the pipeline's transform failed on them; without a run's id."""
         ...
 
-    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+    def stream_keys(self, shape: Shape, buckets: Sequence[Buckets]) -> AsyncIterator[bytes]:
         """Yields the orphan keys of some buckets, cut anywhere: COPY text, for `ndjson` shapes a JSON string a line; no buckets = all."""
         ...
 

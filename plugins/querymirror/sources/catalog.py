@@ -92,6 +92,16 @@ class Description:
             raise SchemaError(message, fix="Give each column of the query its own name with AS.")
 
 
+def table_oids(conn: psycopg.Connection[Any], names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Returns the oids of tables by schema and name.
+
+    Tables created by the query itself (pg_temp) or catalogs have no meaning here; what to_regclass can't see is left out.
+    """
+    lookup = sql.SQL("SELECT s, r, to_regclass(quote_ident(s) || '.' || quote_ident(r))::oid::bigint FROM unnest({}::text[], {}::text[]) AS t(s, r)")
+    rows = conn.execute(lookup.format(sql.Literal([s for s, _ in names]), sql.Literal([r for _, r in names]))).fetchall()
+    return {(schema, table): oid for schema, table, oid in rows if oid}
+
+
 def _column(name: str, row: tuple[Any, ...]) -> Column:
     source_type, base_type, oid, kind, is_array, element, nested = row
     if is_array:

@@ -13,14 +13,16 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from querymirror.buckets import INTEGERS, Buckets, Span
 from querymirror.connections import Address
 from querymirror.errors import SchemaError
 from querymirror.facts import Checksums, Column, Horizon, Key, Origin, Probe, QueryFacts, Shape
+from querymirror.pg.bucketing import ends, read_ends
 from querymirror.pg.counters import read_counters, read_definitions
 from querymirror.pg.session import connect, translated
 from querymirror.records import Batch, Reject, Window
 from querymirror.sources import cutting, explain, queries
-from querymirror.sources.catalog import Description, require_columns
+from querymirror.sources.catalog import Description, require_columns, table_oids
 from querymirror.sources.reading import Reading
 from querymirror.sources.statements import statement_of
 from querymirror.sources.transactions import not_ended, open_transactions
@@ -117,12 +119,8 @@ class PostgresReader:
     def _facts(self) -> QueryFacts:
         plan = self._plan(sql.SQL("SELECT * FROM {}").format(queries.subselect(self._query)))
         names = explain.scans(plan)
-        # Tables created by this very query (pg_temp) or catalogs have no meaning here; what to_regclass can't see is left out.
-        lookup = sql.SQL("SELECT s, r, to_regclass(quote_ident(s) || '.' || quote_ident(r))::oid::bigint FROM unnest({}::text[], {}::text[]) AS t(s, r)")
-        pairs = sorted(names)
-        rows = self._conn.execute(lookup.format(sql.Literal([s for s, _ in pairs]), sql.Literal([r for _, r in pairs]))).fetchall()
         return QueryFacts(
-            scans={oid: names[schema, table] for schema, table, oid in rows if oid},
+            scans={oid: names[name] for name, oid in table_oids(self._conn, sorted(names)).items()},
             reshuffles=explain.reshuffles(plan),
             filtered=explain.filtered(plan),
             restless=explain.restless(plan),
@@ -207,14 +205,23 @@ class PostgresReader:
             row = self._conn.execute(sql.SQL("SELECT count(*) FROM {}").format(queries.subselect(self._query))).fetchone()
             return int(row[0]) if row else 0
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+    def key_ends(self, shape: Shape, spans: Sequence[Span] = ()) -> list[Span] | None:
+        """Returns the least and the greatest key in each span, of the base table's column: the query's own may lie between them."""
+        with translated(self._address.conn_id):
+            name, *more = shape.orphan_key
+            integers = {self._column(name).source_type, self._key_column(name).source_type} <= INTEGERS
+            origin = self._description.origin(name) if integers and not more and shape.format != "ndjson" else None
+            if origin is None or not origin.indexed:
+                return None
+            return read_ends(self._conn, ends(sql.Identifier(origin.column), sql.Identifier(origin.schema_name, origin.table), spans))
+
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
         """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
         with translated(self._address.conn_id):
             selection = queries.Selection(self._columns if content or self._spec.keys_sql is None else self._keys_columns, shape)
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
-            query = sql.SQL("SELECT {b}, count(*), bit_xor({h}) FROM {q} GROUP BY 1").format(
-                b=selection.bucket(bucket_count), h=hashed, q=self._rows_or_keys(content=content)
-            )
+            cut, rows = selection.bucketing, self._rows_or_keys(content=content)
+            query = sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} WHERE {} GROUP BY 1").format(cut.number(buckets), hashed, rows, cut.inside(spans))
             return {b: (n, x) for b, n, x in self._conn.execute(query).fetchall()}
 
     def _rows_or_keys(self, *, content: bool) -> sql.Composed:
@@ -261,18 +268,15 @@ class PostgresReader:
         return []
 
     def _reading(self, columns: Sequence[Column]) -> Reading:
-        changes = {name: columns for name, (_, columns) in self._changes.items()}
-        return Reading(self._spec, self._address, columns, changes)
+        return Reading(self._spec, self._address, columns, {name: columns for name, (_, columns) in self._changes.items()})
 
-    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+    def stream_keys(self, shape: Shape, buckets: Sequence[Buckets]) -> AsyncIterator[bytes]:
         """Yields the orphan keys of some buckets, cut anywhere: COPY text, for `ndjson` shapes a JSON string a line; no buckets = all."""
         with translated(self._address.conn_id):
             columns = self._keys_columns if self._spec.keys_sql else self._columns
             selection = queries.Selection(columns, shape)
-            documents = shape.format == "ndjson"
-            names = selection.document_id_json() if documents else sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
-            inside = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
-            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), inside)
+            names = selection.document_id_json() if shape.format == "ndjson" else sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
+            query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self._rows_or_keys(content=False), selection.bucketing.meant(buckets))
             return self._reading(columns).keys(query, shape)
 
     def clock(self) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from querymirror.facts import Column, Key, Origin, Shape
-from querymirror.pg.hashing import bucket_of, content_hash, key_hash
+from querymirror.pg.bucketing import Bucketing
+from querymirror.pg.hashing import content_hash, key_hash
 from querymirror.records import Batch, Window
 
 _PLACEHOLDER = re.compile(r"%\((low|high)\)s|%%")
@@ -124,9 +125,10 @@ class Selection:
         compared = [w for w in self._shape.columns if w.compared]
         return content_hash([(cast_to(w.name, self._types[w.name], w.compared_as), w.compared_as) for w in compared])
 
-    def bucket(self, bucket_count: int) -> sql.Composed:
-        """Returns the bucket of a row's orphan key."""
-        return bucket_of(self.key_hash(self._shape.orphan_key), bucket_count)
+    @property
+    def bucketing(self) -> Bucketing:
+        """The buckets of a row's orphan key."""
+        return Bucketing(self.key_hash(self._shape.orphan_key), column(self._shape.orphan_key[0]))
 
     def document_id(self) -> sql.Composable:
         """Returns a document's id: the key's text, for several columns a JSON array of them."""
@@ -158,8 +160,7 @@ def batch_condition(batch: Batch, selection: Selection, cursor: Column | None, f
         return in_window(column(cursor.name), cursor.source_type, batch.window, nulls=batch.window.high is None)
     if batch.kind == "range":
         return in_window(column(first_key.name), first_key.source_type, batch.window, nulls=batch.window.low is None)
-    numbers = sql.Literal(list(batch.buckets))
-    return sql.SQL("{} = ANY({})").format(selection.bucket(batch.bucket_count), numbers)
+    return selection.bucketing.meant(batch.buckets)
 
 
 def highest(origin: Origin | None, cursor: Column, query: str) -> sql.Composed:

@@ -15,6 +15,7 @@ from itertools import islice
 
 import orjson
 
+from querymirror.buckets import Buckets, Span
 from querymirror.connections import Address
 from querymirror.digest import document_checksums, id_checksums
 from querymirror.errors import RecordError, TerminalError
@@ -88,13 +89,17 @@ class TransformedReader(PostgresReader):
                 kept |= {(row.id,) if single else tuple(json.loads(row.id)) for row in staying(outcome)}
         return kept
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+    def key_ends(self, shape: Shape, spans: Sequence[Span] = ()) -> list[Span] | None:  # noqa: ARG002 - of the function's rows no index knows
+        """Returns None: the keys are the function's."""
+        return None
+
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
         """Returns count and hash of each bucket of ids, over the ids alone or over the documents that the function returned."""
         if not content:
             if self._keeps_all_rows:
-                return super().checksums(shape, content=False, bucket_count=bucket_count)
-            return id_checksums((row.id for outcome in self._scan() for row in staying(outcome)), bucket_count)
-        return document_checksums(self.documents(shape), bucket_count)
+                return super().checksums(shape, buckets, content=False, spans=spans)
+            return id_checksums((row.id for outcome in self._scan() for row in staying(outcome)), buckets.count)
+        return document_checksums(self.documents(shape), buckets.count)
 
     def documents(self, shape: Shape) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002 - the function decides what a document holds
         """Yields (id, document) of the whole query; a row that the function fails on as it was read, which no document equals."""
@@ -114,12 +119,12 @@ class TransformedReader(PostgresReader):
                 if outcome.kept:
                     yield b"".join(b"%b\n%b\n" % (row.action, document) for row, document in outcome.kept)
 
-    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+    def stream_keys(self, shape: Shape, buckets: Sequence[Buckets]) -> AsyncIterator[bytes]:
         """Yields the ids of some buckets that the function does not drop, a JSON string a line; no buckets = all."""
-        return super().stream_keys(shape, buckets, bucket_count) if self._keeps_all_rows else self._kept_ids(shape, buckets, bucket_count)
+        return super().stream_keys(shape, buckets) if self._keeps_all_rows else self._kept_ids(shape, buckets)
 
-    async def _kept_ids(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
-        batch = Batch(number=0, kind="buckets", buckets=tuple(buckets), bucket_count=bucket_count) if buckets else EVERYTHING
+    async def _kept_ids(self, shape: Shape, buckets: Sequence[Buckets]) -> AsyncIterator[bytes]:
+        batch = Batch(number=0, kind="buckets", buckets=tuple(buckets)) if buckets else EVERYTHING
         async with aclosing(self._calls(batch, shape)) as calls:
             async for outcome in calls:
                 yield b"".join(orjson.dumps(row.id) + b"\n" for row in staying(outcome))

@@ -12,6 +12,7 @@ import asyncpg
 import psycopg
 from psycopg import sql
 
+from querymirror.buckets import Buckets, Span
 from querymirror.facts import Checksums, Column, Shape
 from querymirror.pg.session import connect, connect_async, translated
 from querymirror.records import Batch
@@ -52,21 +53,21 @@ class TransformedTableReader(TransformedReader):
     def _letter_key(self, row: RawRow) -> str:
         return json.dumps([row.id], ensure_ascii=False) if len(self._source.primary_key) == 1 else row.id
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
         """Returns count and hash of each bucket of keys, over the keys alone or over all the target stores."""
         if not content and self._keeps_all_rows:
-            return super().checksums(shape, content=False, bucket_count=bucket_count)
+            return super().checksums(shape, buckets, content=False, spans=spans)
         sums: Sums = {}
         with translated(self._address.conn_id):
             for outcome in self._scan():
-                unfit = self._add_content(sums, outcome, shape, bucket_count) if content else [row for row, _ in outcome.kept]
+                unfit = self._add_content(sums, outcome, shape, buckets) if content else [row for row, _ in outcome.kept]
                 # A row that is refused counts by its key: no row of the target has this for its content.
-                self._add(sums, self._key_sums(shape, bucket_count), self._made_key, [r.document for r in [*unfit, *(r for r, _ in outcome.refused)]])
+                self._add(sums, self._key_sums(shape, buckets), self._made_key, [r.document for r in [*unfit, *(r for r, _ in outcome.refused)]])
         return sums
 
-    def _add_content(self, sums: Sums, outcome: Outcome, shape: Shape, bucket_count: int) -> list[RawRow]:
+    def _add_content(self, sums: Sums, outcome: Outcome, shape: Shape, buckets: Buckets) -> list[RawRow]:
         """Adds what the function returned; returns the rows of which PostgreSQL can make none."""
-        query, unfit = self._content_sums(shape, bucket_count), []
+        query, unfit = self._content_sums(shape, buckets), []
         try:
             self._add(sums, query, self._made, [document for _, document in outcome.kept])
         except UNFIT:
@@ -77,13 +78,13 @@ class TransformedTableReader(TransformedReader):
                     unfit.append(row)
         return unfit
 
-    def _content_sums(self, shape: Shape, bucket_count: int) -> sql.Composed:
+    def _content_sums(self, shape: Shape, buckets: Buckets) -> sql.Composed:
         selection = queries.Selection(self._made, shape)
-        return _sums(selection.bucket(bucket_count), selection.content_hash())
+        return _sums(selection.bucketing.number(buckets), selection.content_hash())
 
-    def _key_sums(self, shape: Shape, bucket_count: int) -> sql.Composed:
+    def _key_sums(self, shape: Shape, buckets: Buckets) -> sql.Composed:
         selection = queries.Selection(self._made_key, shape)
-        return _sums(selection.bucket(bucket_count), selection.key_hash(shape.orphan_key))
+        return _sums(selection.bucketing.number(buckets), selection.key_hash(shape.orphan_key))
 
     def _add(self, sums: Sums, query: sql.Composed, columns: Sequence[Column], documents: Sequence[bytes]) -> None:
         if not documents:
@@ -114,12 +115,12 @@ class TransformedTableReader(TransformedReader):
             finally:
                 await conn.close(timeout=5)
 
-    def stream_keys(self, shape: Shape, buckets: Sequence[int], bucket_count: int) -> AsyncIterator[bytes]:
+    def stream_keys(self, shape: Shape, buckets: Sequence[Buckets]) -> AsyncIterator[bytes]:
         """Yields the keys of some buckets that the function does not drop, as COPY text; no buckets = all."""
         if self._keeps_all_rows:
-            return super().stream_keys(shape, buckets, bucket_count)
+            return super().stream_keys(shape, buckets)
         selection = queries.Selection(self._made_key, shape)
-        inside = sql.SQL("{} = ANY({})").format(selection.bucket(bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
+        inside = selection.bucketing.meant(buckets)
         names = sql.SQL(", ").join(selection.wire(name) for name in shape.orphan_key)
         return joined_text(self._key_parts(names, inside))
 

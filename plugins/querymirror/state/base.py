@@ -27,6 +27,7 @@ class PipelineState(Record):
         delete_missing: of that spec; empty = written before it was kept.
         probe: the source's counters as of the last commit.
         streams: cursor bounds, by stream.
+        counted: the table as it was just before both sides were last found to have as many rows; None = unknown.
         compared_at: when source and target were last compared in full, ISO 8601.
         last: the last changed cycle.
     """
@@ -37,6 +38,7 @@ class PipelineState(Record):
     delete_missing: str = ""
     probe: Probe = Probe()
     streams: dict[str, StreamState] = Field(default_factory=dict)
+    counted: dict[str, Any] | None = None
     compared_at: str = ""
     last: CycleSummary | None = None
 

@@ -26,6 +26,7 @@ def commit(run: Run, done: Done) -> tuple[PipelineState | None, CycleSummary]:
         delete_missing=run.spec.delete_missing,
         probe=done.detection.probe.model_copy(update={"cursors": done.extraction.highs}),
         streams=done.extraction.streams,
+        counted=done.orphans.counted,
         compared_at=summary.finished_at if compared else (run.state.compared_at if run.state else ""),
         last=summary,
     )

@@ -27,7 +27,7 @@ def detect(run: Run) -> Detection:
         transactions_ended=any(run.source.still_open(s.open) != s.open for s in streams.values() if s.open),
         verify_due=_verify_due(run.spec.verify_schedule, state.compared_at if state else ""),
     )
-    return decide(run.spec, state, run.request, seen)
+    return decide(run.spec, state, run.request, seen).model_copy(update={"counted": state.counted if state else None})
 
 
 def _seconds_since(moment: str) -> float:

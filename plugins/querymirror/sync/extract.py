@@ -9,7 +9,7 @@ from querymirror.plan.window import advance
 from querymirror.records import Batch, Detection, Ensured, Extraction, StreamState, Window
 from querymirror.sources.base import Source
 from querymirror.spec.pipeline import PipelineSpec
-from querymirror.sync.compare import BUCKETS, differing_buckets
+from querymirror.sync.compare import differing_buckets
 from querymirror.sync.run import Run
 from querymirror.targets.base import Target
 
@@ -70,7 +70,7 @@ def _window_batches(spec: PipelineSpec, source: Source, windows: dict[str, Windo
 def _comparison_batches(source: Source, target: Target) -> Iterable[Batch]:
     shape = target.shape(source.describe())
     differing = differing_buckets(source, target, shape, content=True)
-    return [Batch(number=0, kind="buckets", buckets=differing, bucket_count=BUCKETS)] if differing else []
+    return [Batch(number=0, kind="buckets", buckets=differing)] if differing else []
 
 
 def _numbered(batches: Iterable[Batch]) -> tuple[Batch, ...]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from querymirror.buckets import Buckets
 from querymirror.errors import MassDeleteError
 from querymirror.facts import Key
+from querymirror.plan.counting import keys_stayed
 from querymirror.records import Detection, Ensured, Extraction, OrphanResult
 from querymirror.sources.base import Source
-from querymirror.sync.compare import BUCKETS, differing_buckets, same_count
+from querymirror.sync.compare import differing_buckets, same_count
 from querymirror.sync.run import Run
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
@@ -36,16 +38,18 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
     begun = time.monotonic()
     needed = detection.check_orphans or extraction.full or extraction.compared
     shape = target.shape(source.describe())  # first of all: an index is found by the form of its rows
-    if not needed and not (detection.check_counts and not same_count(source, target)):
-        return OrphanResult(seconds=time.monotonic() - begun)
+    if not needed:
+        same, counted = _keys_stayed(run, detection)
+        if same:
+            return OrphanResult(counted=counted, seconds=time.monotonic() - begun)
     buckets = differing_buckets(source, target, shape, content=False)
     if not buckets:
         return OrphanResult(checked=True, seconds=time.monotonic() - begun)
 
-    def open_keys(wanted: Sequence[int]) -> AsyncIterator[bytes]:
-        return source.stream_keys(shape, wanted, BUCKETS)
+    def open_keys(wanted: Sequence[Buckets]) -> AsyncIterator[bytes]:
+        return source.stream_keys(shape, wanted)
 
-    with target.orphans(open_keys, buckets, BUCKETS, shape, dry=dry) as search:
+    with target.orphans(open_keys, buckets, shape, dry=dry) as search:
         if not dry:
             require_share(run, search.total)
         deleted, samples = 0, list[str]()
@@ -56,13 +60,24 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
     return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun, samples=tuple(samples))
 
 
+def _keys_stayed(run: Run, detection: Detection) -> tuple[bool, dict[str, Any] | None]:
+    """Returns whether no key can have changed, and the table to remember: as it was before the last count that showed so."""
+    if not detection.check_counts:
+        return True, detection.counted
+    now = run.target.identity() or {}
+    if keys_stayed(run.spec, detection, now):
+        return True, detection.counted
+    return same_count(run.source, run.target), now
+
+
 def require_share(run: Run, orphans: int) -> None:
     """Refuses to delete more than `max_delete_share` of a target.
 
     Raises:
         MassDeleteError: with both numbers.
     """
-    if run.request.allow_mass_delete or not orphans:
+    # So few are no such share of any target that it applies to: no need to count the rows.
+    if run.request.allow_mass_delete or orphans <= SMALL_TARGET * run.spec.max_delete_share:
         return
     total = run.target.count()
     if total > SMALL_TARGET and orphans > total * run.spec.max_delete_share:

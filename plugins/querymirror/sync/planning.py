@@ -77,7 +77,7 @@ def _planned(run: Run, batch: Batch, counted: BatchResult | None) -> PlannedBatc
         kind=batch.kind,
         stream=batch.stream,
         window=batch.window,
-        buckets=len(batch.buckets),
+        buckets=sum(len(b.numbers) for b in batch.buckets),
         sql=run.source.statement(batch),
         read=counted.read if counted else None,
         upserted=counted.upserted if counted else None,

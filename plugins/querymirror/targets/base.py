@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from querymirror.buckets import Buckets, Span
 from querymirror.facts import Checksums, Column, Key, Shape
 from querymirror.records import Batch, BatchResult, Ensured, Foreseen, Reject, RunRequest
 
 OpenStream = Callable[[], AsyncIterator[bytes]]
 """Starts reading a batch: called once the target is ready, so that a later write never holds an older reading."""
 
-OpenKeys = Callable[[Sequence[int]], AsyncIterator[bytes]]
+OpenKeys = Callable[[Sequence[Buckets]], AsyncIterator[bytes]]
 """Starts reading the source's orphan keys of some buckets, see `Source.stream_keys`."""
 
 
@@ -57,13 +58,15 @@ class Target(Protocol):
         """Counts what `upsert` would write, `samples` naming up to `names` of the rows; the target must exist and fit. Writes nothing."""
         ...
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
-        """Returns count and hash of each bucket of keys, computed as the source computes them for this shape."""
+    def key_ends(self, shape: Shape, spans: Sequence[Span] = ()) -> list[Span] | None:
+        """Returns the least and the greatest key in each span (without spans, of all) by an index; None = it can't cut its keys by ranges."""
         ...
 
-    def orphans(
-        self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape, *, dry: bool = False
-    ) -> AbstractContextManager[OrphanSearch]:
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
+        """Returns count and hash of each bucket of keys, computed as the source computes them for this shape; `spans`: of these keys only."""
+        ...
+
+    def orphans(self, open_keys: OpenKeys, buckets: Sequence[Buckets], shape: Shape, *, dry: bool = False) -> AbstractContextManager[OrphanSearch]:
         """Finds the rows of some buckets whose key the source did not return; no buckets = all of them. `dry`: none will be deleted, no writer waits."""
         ...
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import asyncpg
 from psycopg import sql
 
+from querymirror.buckets import Buckets
 from querymirror.connections import Address
 from querymirror.facts import Key
 from querymirror.pg.session import connect_async, translated
@@ -41,7 +42,7 @@ class TableOrphanSearch:
 
 @contextmanager
 def table_orphans(
-    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, *, lock_name: str | None, statement_timeout: int
+    address: Address, statements: Statements, open_keys: OpenKeys, buckets: Sequence[Buckets], *, lock_name: str | None, statement_timeout: int
 ) -> Iterator[TableOrphanSearch]:
     """Finds the orphans of some buckets; the session, its lock and its temporary tables end with the block."""
     mark = secrets.token_hex(4)
@@ -60,7 +61,7 @@ def table_orphans(
                 await conn.execute(statements.create_keys(keys_table).as_string(None))
                 await conn.copy_to_table(keys_name, source=open_keys(buckets), columns=statements.orphan_names(), format="text")
                 await conn.execute(sql.SQL("ANALYZE {}").format(keys_table).as_string(None))
-                await conn.execute(statements.candidates(keys_table, found, buckets, bucket_count).as_string(None))
+                await conn.execute(statements.candidates(keys_table, found, buckets).as_string(None))
                 return int(await conn.fetchval(sql.SQL("SELECT count(*) FROM {}").format(found).as_string(None)))
 
             yield TableOrphanSearch(runner, conn, statements, found, runner.run(search()))

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from querymirror.buckets import INTEGERS, Buckets, Span
 from querymirror.facts import Shape, WireColumn
-from querymirror.pg.hashing import bucket_of, content_hash, equal_is_same, key_hash
+from querymirror.pg.bucketing import Bucketing, ends
+from querymirror.pg.hashing import content_hash, equal_is_same, key_hash
 from querymirror.targets.pg_catalog import DELETED_AT, TableColumn
 
 STAGE = sql.Identifier("querymirror_stage")
@@ -46,6 +48,10 @@ class Statements:
         """Returns the staging table: columns as they travel, named as in the target."""
         fields = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(w.target), _type(w.type)) for w in self.shape.columns)
         return sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(STAGE, fields)
+
+    def analyze_stage(self) -> sql.Composed:
+        """Returns the statement that counts the staged rows and looks at their keys."""
+        return sql.SQL("ANALYZE {} ({})").format(STAGE, sql.SQL(", ").join(map(sql.Identifier, self._keys)))
 
     def merge(self, *, numbered: bool = False) -> sql.Composed:
         """Returns the statement that writes the staged rows that differ, and no others.
@@ -137,12 +143,23 @@ class Statements:
         condition = sql.SQL("{} IS NULL").format(sql.Identifier("t", DELETED_AT)) if self._soft else sql.SQL("true")
         return sql.SQL("FROM {} AS t WHERE {}").format(self._table, condition)
 
-    def checksums(self, *, content: bool, bucket_count: int) -> sql.Composed:
+    @property
+    def _bucketing(self) -> Bucketing:
+        return Bucketing(self.key_hash(), sql.Identifier("t", self.orphan_names()[0]))
+
+    def key_ends(self, spans: Sequence[Span]) -> sql.Composed | None:
+        """Returns the query of the least and the greatest key in each span; None where buckets can't be ranges: no single integer key with an index."""
+        names = self.orphan_names()
+        if len(names) != 1 or tuple(names) != self._keys or self._own[names[0]].type not in INTEGERS:
+            return None
+        return ends(sql.Identifier(names[0]), self._table, spans)
+
+    def checksums(self, buckets: Buckets, *, content: bool, spans: Sequence[Span]) -> sql.Composed:
         """Returns the query of count and hash by bucket."""
         compared = [w for w in self.shape.columns if w.compared]
         hashed = content_hash([(self.stored_value(w), w.compared_as) for w in compared]) if content else self.key_hash()
-        bucket = bucket_of(self.key_hash(), bucket_count)
-        return sql.SQL("SELECT {}, count(*), bit_xor({}) {} GROUP BY 1").format(bucket, hashed, self.live())
+        cut = self._bucketing
+        return sql.SQL("SELECT {}, count(*), bit_xor({}) {} AND {} GROUP BY 1").format(cut.number(buckets), hashed, self.live(), cut.inside(spans))
 
     def orphan_names(self) -> list[str]:
         """Returns the target's names of the orphan key's columns."""
@@ -154,14 +171,13 @@ class Statements:
         fields = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(w.target), _type(w.type)) for w in wires)
         return sql.SQL("CREATE TEMP TABLE {} ({})").format(name, fields)
 
-    def candidates(self, keys_table: sql.Identifier, into: sql.Identifier, buckets: Sequence[int], bucket_count: int) -> sql.Composed:
+    def candidates(self, keys_table: sql.Identifier, into: sql.Identifier, buckets: Sequence[Buckets]) -> sql.Composed:
         """Returns the statement that keeps the keys of target rows that the source's keys lack."""
         wires = [self._by_name_or_target(n) for n in self.shape.orphan_key]
         same = sql.SQL(" AND ").join(self._same_key(w) for w in wires)
         texts = sql.SQL(", ").join(sql.SQL("{}::text AS {}").format(sql.Identifier("t", w.target), sql.Identifier(w.target)) for w in wires)
-        inside = sql.SQL("{} = ANY({})").format(bucket_of(self.key_hash(), bucket_count), sql.Literal(list(buckets))) if buckets else sql.SQL("true")
         return sql.SQL("CREATE TEMP TABLE {} AS SELECT DISTINCT {} {} AND {} AND NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
-            into, texts, self.live(), inside, keys_table, same
+            into, texts, self.live(), self._bucketing.meant(buckets), keys_table, same
         )
 
     def remove(self, keys: Sequence[tuple[str | None, ...]]) -> sql.Composed:

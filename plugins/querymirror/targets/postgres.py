@@ -12,8 +12,10 @@ import asyncpg
 import psycopg
 from psycopg import sql
 
+from querymirror.buckets import Buckets, Span
 from querymirror.connections import Address
 from querymirror.facts import Checksums, Column, Shape
+from querymirror.pg.bucketing import read_ends
 from querymirror.pg.counters import read_counters
 from querymirror.pg.session import connect, connect_async, translated
 from querymirror.records import Batch, BatchResult, Ensured, Foreseen, Reject, RunRequest
@@ -41,6 +43,7 @@ class PostgresTable:
 
     def __init__(self, spec: PipelineSpec, target: PostgresTarget, address: Address) -> None:
         self._spec, self._target, self._address = spec, target, address
+        self._last: Statements | None = None
 
     @cached_property
     def _conn(self) -> psycopg.Connection[Any]:
@@ -100,6 +103,12 @@ class PostgresTable:
             return self._table.shape(columns, self._table.oid() or 0)
 
     def _statements(self, shape: Shape) -> Statements:
+        """Returns the statements for the table as it is when it is first asked for this very shape: a step asks some times in a row."""
+        if self._last is None or self._last.shape is not shape:
+            self._last = self._make_statements(shape)
+        return self._last
+
+    def _make_statements(self, shape: Shape) -> Statements:
         names = {w.name: w.target for w in shape.columns}
         own = self._table.columns(self._table.oid() or 0)
         soft = self._spec.delete_missing == "soft" and DELETED_AT in own
@@ -142,18 +151,22 @@ class PostgresTable:
         finally:
             await conn.close(timeout=5)
 
-    def checksums(self, shape: Shape, *, content: bool, bucket_count: int) -> Checksums:
+    def key_ends(self, shape: Shape, spans: Sequence[Span] = ()) -> list[Span] | None:
+        """Returns the least and the greatest key in each span; those of rows that are marked deleted count too."""
+        with translated(self._address.conn_id):
+            query = self._statements(shape).key_ends(spans)
+            return None if query is None else read_ends(self._conn, query)
+
+    def checksums(self, shape: Shape, buckets: Buckets, *, content: bool, spans: Sequence[Span] = ()) -> Checksums:
         """Returns count and hash of each bucket of keys, computed as the source does."""
         with translated(self._address.conn_id):
-            query = self._statements(shape).checksums(content=content, bucket_count=bucket_count)
+            query = self._statements(shape).checksums(buckets, content=content, spans=spans)
             return {b: (n, x) for b, n, x in self._conn.execute(query).fetchall()}
 
-    def orphans(
-        self, open_keys: OpenKeys, buckets: Sequence[int], bucket_count: int, shape: Shape, *, dry: bool = False
-    ) -> AbstractContextManager[OrphanSearch]:
+    def orphans(self, open_keys: OpenKeys, buckets: Sequence[Buckets], shape: Shape, *, dry: bool = False) -> AbstractContextManager[OrphanSearch]:
         """Finds the rows of some buckets whose key the source did not return."""
         statements, name = self._statements(shape), None if dry else f"querymirror:{self._table.schema}.{self._table.name}"
-        return table_orphans(self._address, statements, open_keys, buckets, bucket_count, lock_name=name, statement_timeout=STATEMENT_TIMEOUT)
+        return table_orphans(self._address, statements, open_keys, buckets, lock_name=name, statement_timeout=STATEMENT_TIMEOUT)
 
     def count(self) -> int:
         """Counts the live rows."""
