@@ -108,6 +108,16 @@ def test_indexes_that_are_missing_are_warnings(films: CommandLine) -> None:
     assert (answer.status, answer.said.splitlines()[-1]) == (0, "1 spec(s), 0 with problems, 1 with warnings")
 
 
+def test_a_source_that_can_not_be_watched(films: CommandLine) -> None:
+    """Where the server counts nothing, a spec that watches is told so, beside what it costs every cycle."""
+    films.change(f"ALTER ROLE reader IN DATABASE {films.databases.source.schema} SET track_counts TO off")
+    films.drop("film", QUERY, source={"cursor_column": "updated_at"}, watch="2s")
+    fix = "Remove it, or connect to the primary, with track_counts on."
+    told = found(films, "warnings")
+    assert [where for _, where, _, _ in told] == ["source.conn_id", "watch"]
+    assert told[1][2:] == ("it can't see what moves: track_counts is off; cycles start by the schedule alone.", fix)
+
+
 def test_changes_that_do_not_fit(films: CommandLine) -> None:
     """A change whose SQL fails, or whose cursor has no bounds, is told at its own place."""
     wrong = "SELECT film_id AS id, updated FROM note WHERE updated_at >= %(low)s AND updated_at <= %(high)s"

@@ -104,8 +104,9 @@ class WatchedSource:
         except PipelineError as err:
             self._unreachable(err)
             return {}
-        self._reachable()
-        self._say("blind", f"{self.conn_id} can't be watched: {probe.blind}. Cycles start by the schedule alone." if asked and probe.blind else "")
+        if asked:
+            self._reachable()
+            self._say("blind", f"{self.conn_id} can't be watched: {probe.blind}. Cycles start by the schedule alone." if probe.blind else "")
         seen = {table.oid: table for table in probe.tables}
         moving = [watch for watch in due if watch.moved(seen, asked)]
         # the state is read before any event: a cycle of the schedule may have carried meanwhile what moved
