@@ -207,7 +207,7 @@ class DltConnectorx(Dlt):
     """dlt over connectorx."""
 
     schema, backend = "peers_dlt_connectorx", "connectorx"
-    tool = Tool("dlt-connectorx", "dlt 1.31.0, connectorx", "`sql_table`, csv files, `replace`, then `merge` by upsert; telemetry off", Dlt.lacks)
+    tool = Tool("dlt-connectorx", "dlt 1.31.0, connectorx", "`sql_table`, parquet through ADBC, `replace`, then `merge` by upsert; telemetry off", Dlt.lacks)
 
 
 class DltPyarrow(Dlt):

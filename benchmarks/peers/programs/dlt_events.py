@@ -28,7 +28,7 @@ def main() -> None:
     target = dlt.destinations.postgres(given["target"])
     pipeline = dlt.pipeline(given["dataset"], destination=target, dataset_name=given["dataset"], pipelines_dir=given["folder"])
     disposition = "replace" if given["full"] else MERGE
-    pipeline.run(table, write_disposition=disposition, loader_file_format="csv").raise_on_failed_jobs()
+    pipeline.run(table, write_disposition=disposition, loader_file_format="parquet").raise_on_failed_jobs()
 
 
 if __name__ == "__main__":
