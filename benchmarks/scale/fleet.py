@@ -163,7 +163,7 @@ class Fleet:
             for name in names:
                 table = sql.Identifier("fleet", name)
                 conn.execute(sql.SQL("CREATE TABLE {} (id int PRIMARY KEY, value text NOT NULL, updated_at timestamptz NOT NULL)").format(table))
-                fill = "INSERT INTO {} SELECT i, md5(i::text), now() - interval '1 hour' FROM generate_series(1, {}) AS i"
+                fill = "INSERT INTO {} SELECT i, md5(i::text), now() - interval '30 days' + i * interval '0.1 s' FROM generate_series(1, {}) AS i"
                 conn.execute(sql.SQL(fill).format(table, ROWS))
                 conn.execute(sql.SQL("CREATE INDEX ON {} (updated_at)").format(table))
                 conn.execute(sql.SQL("GRANT SELECT ON {} TO reader").format(table))

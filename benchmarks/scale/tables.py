@@ -66,7 +66,7 @@ class SizedTable:
         with psycopg.connect(self._server.dsn("movies"), autocommit=True) as conn:
             table = sql.Identifier(self._name)
             conn.execute(sql.SQL("CREATE TABLE {} (id bigint PRIMARY KEY, value text NOT NULL, updated_at timestamptz NOT NULL)").format(table))
-            fill = "INSERT INTO {} SELECT i, md5(i::text), now() - interval '1 hour' FROM generate_series(1, {}) AS i"
+            fill = "INSERT INTO {} SELECT i, md5(i::text), now() - interval '30 days' + i * interval '0.1 s' FROM generate_series(1, {}) AS i"
             conn.execute(sql.SQL(fill).format(table, self._rows))
             conn.execute(sql.SQL("CREATE INDEX ON {} (updated_at)").format(table))
             conn.execute(sql.SQL("GRANT SELECT ON {} TO reader").format(table))
