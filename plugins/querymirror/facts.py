@@ -109,6 +109,7 @@ class QueryFacts(Record):
         scans: how often each base table is read, by oid; a partition counts by itself.
         reshuffles: whether a row can change because another one did (window functions, LIMIT, DISTINCT, set operations).
         filtered: whether anything narrows the rows of the tables read.
+        filling: tables, by oid, that only fill columns: whatever is written there, the same rows are in the result.
         restless: a function in the plan whose answer moves by itself (`now()`, `random()`); empty = none.
         rows: the planner's estimate of the result.
     """
@@ -116,6 +117,7 @@ class QueryFacts(Record):
     scans: dict[int, int] = {}
     reshuffles: bool = False
     filtered: bool = False
+    filling: frozenset[int] = frozenset()
     restless: str = ""
     rows: float = 0.0
 

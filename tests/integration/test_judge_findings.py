@@ -170,3 +170,12 @@ def test_session_ended_between_two_statements(judge_servers: Servers) -> None:
 
     with pytest.raises(TransientError, match=r"connection lost|connection was closed|terminating connection"), translated("movies_db"):
         asyncio.run(two_statements())
+
+
+@pytest.mark.parametrize("elastic", ["false", "true"])
+def test_row_that_a_change_sends_away_unnamed(judge_servers: Servers, elastic: str) -> None:
+    """A joined row that is switched off takes rows along which its `keys_sql` does not name, on both kinds of target."""
+    on = [f'{{"action": "write", "verb": "dim", "pick": {pick}}}' for pick in (8, 10, 20, 14)]
+    off = [f'{{"action": "write", "verb": "dim", "pick": {pick}}}' for pick in (0, 18, 12, 6)]
+    variant = f'{{"query": "inner", "changes": true, "elastic": {elastic}}}'
+    play(judge_servers, variant, *on, '{"action": "write", "verb": "insert_many", "pick": 1}', '{"action": "settle"}', *off)

@@ -148,6 +148,28 @@ def test_ended_transaction_runs_the_cycle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "look", "asked"),
+    [
+        pytest.param({}, {}, False, id="fills columns"),
+        pytest.param({}, {"facts": {"filling": frozenset[int]()}}, True, id="decides"),
+        pytest.param({}, {"key_tables": frozenset({LINK})}, True, id="the key is its own"),
+        pytest.param({}, {"key_tables": frozenset({FILM, 0})}, True, id="part of the key is an expression"),
+        pytest.param({}, {"key_tables": frozenset({9})}, True, id="the key comes from a view or a partitioned table"),
+        pytest.param({"keys_sql": {"text": "SELECT 1"}}, {}, True, id="another query names the keys"),
+        pytest.param({"transform": "m:f"}, {}, True, id="a transform may drop rows"),
+    ],
+)
+def test_change_of_a_table_that_only_fills_columns(fields: dict[str, Any], look: dict[str, Any], asked: bool) -> None:
+    """Keys are asked for after a change unless its table provably decides no row."""
+    of = spec().model_copy(update=fields)
+    before = state(of, table(), table(LINK))
+    origin = Origin(oid=LINK, schema_name="public", table="link", column="updated_at", type="timestamp with time zone")
+    before = before.model_copy(update={"streams": {**before.streams, "link": StreamState(low="2026-01-01", origin=origin)}})
+    found = decide(of, before, run(), seen(table(), table(LINK, updated=1), **{"facts": {"filling": frozenset({LINK})}, **look}))
+    assert (found.compare, found.check_orphans) == (False, asked)
+
+
+@pytest.mark.parametrize(
     ("look", "cursor", "stream", "still"),
     [
         pytest.param({}, "2026-01-01", {}, {"main"}, id="nobody wrote"),

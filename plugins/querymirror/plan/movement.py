@@ -119,9 +119,8 @@ def _look_at_source(spec: PipelineSpec, state: PipelineState, seen: Seen, found:
         found.reasons.append("the source's counters started over, a view or function was redefined, or the query reads other tables than before")
         found.compare = True
         return
-    before = {t.oid: t for t in state.probe.tables}
     for table in seen.probe.tables:
-        _look_at_table(state, before[table.oid], table, seen, found)
+        _look_at_table(spec, state, table, seen, found)
     for name, high in seen.probe.cursors.items():
         if high is not None and high != state.probe.cursors.get(name):
             found.reasons.append(f"cursor of {name} moved to {high}")
@@ -134,7 +133,8 @@ def _cannot_tell(spec: PipelineSpec, seen: Seen, found: _Findings) -> None:
     found.compare = spec.source.cursor_column is None or len(seen.facts.scans) != 1 or seen.facts.reshuffles
 
 
-def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, seen: Seen, found: _Findings) -> None:
+def _look_at_table(spec: PipelineSpec, state: PipelineState, now: TableProbe, seen: Seen, found: _Findings) -> None:
+    before = next(t for t in state.probe.tables if t.oid == now.oid)
     if before == now:
         return
     written = (now.inserted - before.inserted) + (now.updated - before.updated)
@@ -153,7 +153,7 @@ def _look_at_table(state: PipelineState, before: TableProbe, now: TableProbe, se
         # An update may do the same where the changed row itself names the key: a link that moves to another document.
         moved = now.updated > before.updated and any(_names_key(state.streams[name]) for name in covering)
         found.compare = found.compare or deleted > 0 or moved or "main" in covering
-        found.check_orphans = True
+        found.check_orphans = found.check_orphans or not _only_fills(spec, now, seen)
     else:
         found.check_orphans = found.check_orphans or deleted > 0 or (seen.facts.filtered and now.updated > before.updated)
         # An update may have changed a key. Asked again when only inserts are counted: a row that came between the two counts of an
@@ -180,6 +180,17 @@ def unmoved(state: PipelineState, probe: Probe, highs: Mapping[str, str | None])
         if tables and tables <= same and not stream.open and stream.low is not None and highs.get(name) == state.probe.cursors.get(name):
             still.add(name)
     return still
+
+
+def _only_fills(spec: PipelineSpec, table: TableProbe, seen: Seen) -> bool:
+    """Returns whether nothing written into a table can make a row enter or leave: by the query's plan, and by nothing else that has a say.
+
+    A key that comes from such a table, from an expression, or from where the plan does not show it (a view, partitions) proves nothing.
+    """
+    if spec.keys_sql is not None or spec.transform is not None:
+        return False
+    deciding = seen.facts.scans.keys() - seen.facts.filling
+    return table.oid in seen.facts.filling and bool(seen.key_tables) and seen.key_tables <= deciding
 
 
 def _names_key(stream: StreamState) -> bool:

@@ -118,14 +118,7 @@ class PostgresReader:
 
     def _facts(self) -> QueryFacts:
         plan = self._plan(sql.SQL("SELECT * FROM {}").format(queries.subselect(self._query)))
-        names = explain.scans(plan)
-        return QueryFacts(
-            scans={oid: names[name] for name, oid in table_oids(self._conn, sorted(names)).items()},
-            reshuffles=explain.reshuffles(plan),
-            filtered=explain.filtered(plan),
-            restless=explain.restless(plan),
-            rows=plan.get("Plan Rows", 0),
-        )
+        return explain.facts(plan, table_oids(self._conn, sorted(explain.scans(plan))))
 
     def horizon(self) -> Horizon:
         """Reads the highest cursor of each stream, then the transactions that are open (the order is what makes it safe)."""

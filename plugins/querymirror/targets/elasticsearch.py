@@ -100,7 +100,7 @@ class ElasticsearchIndex:
     def upsert(self, open_stream: OpenStream, batch: Batch, request: RunRequest, shape: Shape, *, clock: Callable[[], int]) -> BatchResult:  # noqa: ARG002 - a document's form is in its lines
         """Sends a batch's documents, those that differ only; of two readings the later one stays."""
         begun = time.monotonic()
-        load = BulkLoad(self._client, self._physical, compare=not batch.direct, clock=clock, run_id=request.run_id)
+        load = BulkLoad(self._client, self._physical, compare=not batch.direct, clock=clock, run_id=request.run_id, exact=batch.kind == "buckets")
         asyncio.run(load.run(open_stream()))
         if load.rejects and self._spec.on_reject == "fail":
             raise RecordError(self._spec.id, rejected=len(load.rejects), samples=[(r.key, r.reason) for r in load.rejects])

@@ -26,6 +26,9 @@ ATTEMPTS = 6  # of a body that the cluster pushes back with 429; 0.25 s doubled 
 MAX_REJECTS = 10_000
 MAX_ID = 512  # bytes
 SAMPLE_KEYS = 20  # documents named that differed
+LOOKED_AT = 16  # one document in so many is compared before the rest of a body
+MOST = 0.95  # share of the sample
+WORTH_LOOKING = 1_000  # documents of a body from which on that is done
 _CONFLICT, _BUSY, _OK = 409, 429, 300
 
 
@@ -57,6 +60,7 @@ class BulkLoad:
         compare: whether documents are compared with those that are there before they are sent (cheaper than writing them again).
         clock: the source's time in microseconds.
         run_id: for dead letters.
+        exact: whether every document is compared; otherwise a body of which nearly all of a sample differs is sent without a further look.
     """
 
     client: Client
@@ -64,6 +68,7 @@ class BulkLoad:
     compare: bool
     clock: Callable[[], int]
     run_id: str
+    exact: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
@@ -88,7 +93,7 @@ class BulkLoad:
         pairs = list(zip(lines[0::2], lines[1::2], strict=False))
         self.counts["read"] += len(pairs)
         pairs = [pair for pair in pairs if self._can_have_id(pair)]
-        if self.compare:
+        if self.compare and (self.exact or not self._nearly_all_differ(pairs)):
             pairs = self._without_equal(pairs)
         self._write(pairs)
 
@@ -102,10 +107,18 @@ class BulkLoad:
         self.rejects.append(Reject(key=document_id or "", row=pair[1].decode(), reason=reason, run_id=self.run_id))
         return False
 
-    def _without_equal(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _nearly_all_differ(self, pairs: list[tuple[bytes, bytes]]) -> bool:
+        """Looks at documents spread over a body: reading all costs as much as writing the few that turn out equal."""
+        sample = pairs[::LOOKED_AT] if len(pairs) >= WORTH_LOOKING else []
+        return bool(sample) and len(self._differing(sample)) >= len(sample) * MOST
+
+    def _differing(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         ids = [orjson.loads(action)["index"]["_id"] for action, _ in pairs]
         there = self.client.documents(self.index, ids)
-        changed = [pair for pair, doc in zip(pairs, there, strict=True) if not doc.found or bytes(doc.source) != pair[1]]
+        return [pair for pair, doc in zip(pairs, there, strict=True) if not doc.found or bytes(doc.source) != pair[1]]
+
+    def _without_equal(self, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        changed = self._differing(pairs)
         self.counts["unchanged"] += len(pairs) - len(changed)
         self.samples += [orjson.loads(action)["index"]["_id"] for action, _ in changed[: max(SAMPLE_KEYS - len(self.samples), 0)]]
         return changed
