@@ -28,6 +28,7 @@ def test_a_cut_is_as_narrow_as_it_may_be(spans: list[Span], most: int) -> None:
 
 
 @given(keys=st.lists(KEYS, min_size=1, max_size=20), shift=st.integers(0, 63), chosen=st.integers(0, 19))
+@example(keys=[5, 7, 6], shift=0, chosen=1)  # two buckets and the one key between them
 def test_spans_hold_the_keys_of_their_buckets(keys: list[int], shift: int, chosen: int) -> None:
     """A key lies in one span of the buckets that are meant if its own is, else in none; no span reaches beyond what a bigint holds."""
     numbers = {key >> shift for key in keys[: chosen + 1]}
