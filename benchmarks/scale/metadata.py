@@ -64,9 +64,9 @@ class Metadata:
         """Returns whether a DAG is stored."""
         return bool(self._rows("SELECT count(*) FROM serialized_dag WHERE dag_id = %s", dag_id)[0][0])
 
-    def unfinished(self) -> int:
-        """Counts runs that are not done."""
-        return int(self._rows("SELECT count(*) FROM dag_run WHERE state IN ('queued', 'running')")[0][0])
+    def begun(self) -> int:
+        """Counts the DAGs that have a run behind them."""
+        return int(self._rows("SELECT count(DISTINCT dag_id) FROM dag_run WHERE state = 'success'")[0][0])
 
     def parse_seconds(self) -> float | None:
         """Returns how long the DAG processor took to parse the file last."""

@@ -66,7 +66,8 @@ class Trial:
         metadata = Metadata(self._start().dsn("airflow"))
         self._wait("pipelines known", metadata.known, len(self.fleet.names), SEEN_TIMEOUT)
         self._result["all_known_seconds"] = time.monotonic() - begun
-        self._wait("runs of the start left", metadata.unfinished, 0, REST_TIMEOUT)
+        # Airflow runs each of them at once, all together; what comes after that is the schedule
+        self._wait("pipelines with their first run behind them", metadata.begun, len(self.fleet.names), REST_TIMEOUT)
         watched = self._watch(metadata)
         self._result |= self._account(metadata, watched)
         if self.plan.changing:
@@ -81,11 +82,7 @@ class Trial:
 
     def _wait(self, what: str, count: Callable[[], int], wanted: int, timeout: float) -> None:
         end, told = time.monotonic() + timeout, 0.0
-        # a moment in which nothing is queued yet is no rest
-        calm = 0
-        while calm < 3:  # noqa: PLR2004 - looks in a row
-            found = count()
-            calm = calm + 1 if found == wanted else 0
+        while (found := count()) < wanted:
             if time.monotonic() > end:
                 raise DevstackError("airflow", f"{what}: {found} instead of {wanted} after {timeout:.0f} seconds.")
             if time.monotonic() - told > LOOK:
