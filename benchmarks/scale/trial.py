@@ -93,19 +93,20 @@ class Trial:
     def _watch(self, metadata: Metadata) -> Watched:
         since = datetime.now(UTC)
         watched = Watched(since, since + timedelta(minutes=self.plan.minutes), cpu_seconds(self.fleet), self._logins())
-        changed, added = since - timedelta(days=1), False
+        interval, added = timedelta(minutes=self.plan.interval), False
+        changed = since - interval
         while datetime.now(UTC) < watched.until:
             now = datetime.now(UTC)
-            if self.plan.changing and now - changed >= timedelta(minutes=self.plan.interval):
+            if self.plan.changing and now - changed >= interval:
                 self.fleet.change()
-                changed = now
+                changed += interval
             if not added and now > since + (watched.until - since) / 3:
                 watched.new_file, added = self._new_file(metadata), True
             self._look(metadata, watched)
             time.sleep(max(0.0, min(LOOK, (watched.until - datetime.now(UTC)).total_seconds())))
         self._note(watched)
         # what became due in the last interval may end after it
-        end = watched.until + timedelta(minutes=self.plan.interval)
+        end = watched.until + interval
         while datetime.now(UTC) < end and self._left(metadata, watched):
             time.sleep(2)
         return watched
