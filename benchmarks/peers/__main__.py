@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -46,6 +48,7 @@ def peers(
         typer.echo(f"Unknown: {', '.join(unknown) or profile}. Tools: {', '.join(NAMES)}; profiles: {', '.join(PROFILES)}.", err=True)
         raise typer.Exit(2)
     file = results / (FILE.name if chosen is FULL and not only else f"peers-{chosen.name}.local.json")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers and tools are stopped on the way out
     found = measured(Yard(root / f"peers-{chosen.name}", chosen, say), [OURS, *names], file)
     show(found, console)
     console.print(f"kept in {file}", highlight=False)

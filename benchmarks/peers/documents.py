@@ -124,10 +124,10 @@ class Pgsync(DocumentContender):
         "pgsync 7.3.0",
         "one pass of `pgsync`, after `bootstrap`; a simpler document: people without roles, not nested",
         (
-            "needs wal_level=logical, a replication slot (which keeps the WAL while it stands still), a role that may write in the source's schema, and Redis",
+            "needs wal_level=logical, a replication slot (it keeps the WAL while it stands still), a role with REPLICATION that may make triggers, and Redis",
             "makes triggers on every table, which each write pays, and a materialized view in the source",
-            "documents from tables with keys along foreign keys only, not from a query",
-            "no mapping change without a new index, no check of the whole; state in a file of its own",
+            "documents along foreign keys, as a schema file says, not from a query",
+            "no command that compares the whole; state in a file of the worker, none in Airflow",
         ),
     )
     _redis: subprocess.Popen[bytes] | None = None
