@@ -21,7 +21,8 @@ def sessions(site: Deployment) -> list[int]:
 
 def filled(site: Deployment, pipeline: str) -> None:
     """Waits until a pipeline's first cycle, which nobody asked for, is over."""
-    wait_until(lambda: site.state(pipeline) is not None, f"{pipeline} to be filled")
+    # the first trigger of a triggerer and the first task of an api-server are slow
+    wait_until(lambda: site.state(pipeline) is not None, f"{pipeline} to be filled", timeout=150)
     wait_until(lambda: {run.state for run in site.api.runs(pipeline)} == {"success"}, f"the runs of {pipeline} to end")
 
 

@@ -107,10 +107,11 @@ def test_one_event_is_sent_until_a_commit_or_until_patience_ends() -> None:
     assert watch.asks(3002), "a commit ends the wait"
 
 
-def test_no_event_without_a_fresh_state() -> None:
-    """Where the state could not be read for this look, nothing is sent: the schedule may have carried it meanwhile."""
+def test_a_state_that_could_not_be_read_is_not_fresh() -> None:
+    """Where the state could not be read for this look, nothing is told: the schedule may have carried it meanwhile."""
     watch = watching(state(FILMS), now=10)
-    assert not watch.asks(12)
+    assert watch.is_fresh(10)
+    assert not watch.is_fresh(12)
 
 
 def test_states_are_read_when_something_moves_and_seldom_else() -> None:

@@ -114,7 +114,7 @@ class WatchedSource:
         found = {}
         for watch in moving:
             names = watch.moved(seen, asked)
-            if names and watch.asks(now):
+            if names and watch.is_fresh(now) and watch.asks(time.monotonic()):
                 found[watch] = {"pipeline": watch.pipeline, "moved": names, "at": datetime.now(UTC).isoformat()}
         return found
 

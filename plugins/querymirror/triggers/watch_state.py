@@ -70,6 +70,10 @@ class Watch:
         self.uncounted = tuple(table.name for table in tables if table.relkind == "f")
         self._known, self._committed, self._read_at = known, committed, now
 
+    def is_fresh(self, since: float) -> bool:
+        """Whether the state was read since then; only then what differs from it may be told."""
+        return self._read_at is not None and self._read_at >= since
+
     def forget(self) -> None:
         """Knows nothing any more and looks at nothing, until a state is read again: its spec is gone."""
         self._known, self._committed, self._read_at, self._told_at, self._patience = False, {}, None, None, PATIENCE
@@ -86,13 +90,7 @@ class Watch:
         return [table.name for oid, table in self._committed.items() if oid in asked and seen.get(oid) != table]
 
     def asks(self, now: float) -> bool:
-        """Whether to send an event for what moved, as the state shows that was read for this look; counts as sent.
-
-        Args:
-            now: the time of this look.
-        """
-        if self._read_at is None or self._read_at < now:
-            return False
+        """Whether to send an event for what moved; counts as sent."""
         if self._told_at is not None:
             if now - self._told_at < self._patience:
                 return False
