@@ -23,6 +23,7 @@ from tests.fixtures.fix_postgres import run_sql
 pytestmark = pytest.mark.celery
 
 ROWS, BATCH = 1_600_000, 100_000
+LOOKS = 4  # runs within which the pipeline must be quiet again; two, but for transactions that others hold open
 HELD = range(8, 16)  # batches that can't end before the test lets them
 LEDGER = f"""
 CREATE TABLE ledger (id bigint PRIMARY KEY, account int NOT NULL, amount numeric(12, 2), note text, moved_at timestamptz NOT NULL);
@@ -107,7 +108,7 @@ def lose_a_worker(machines: Machines, run_id: str, holders: Mapping[int, psycopg
         done = done_on(machines.api.batches("ledger", run_id))
         return len(mine) == CONCURRENCY and set(done) == set(NAMES) and all(n in holders and blocked_by(machines.target_dsn, holders[n]) for n in mine)
 
-    wait_until(in_the_middle, "both workers to have done batches, and the first one to be in the middle of others", timeout=90)
+    wait_until(in_the_middle, "both workers to have done batches, and the first one to be in the middle of others", timeout=150)
     lost = tuple(running_on(machines, run_id, victim.name))
     left = {number: blocked_by(machines.target_dsn, holders[number]) for number in lost}
     victim.kill()
@@ -128,13 +129,15 @@ def assert_equal(machines: Machines) -> None:
 
 
 def assert_committed_once(machines: Machines, run_id: str) -> None:
-    """The state came from this run, in one try; the next run may look, for the killed sessions touched the table, and writes nothing; then it is quiet."""
+    """The state came from this run, in one try; the next runs may look, for the killed sessions touched the table, write nothing, and end quiet."""
     assert [task["state"] for task in machines.api.tries("ledger", run_id, "commit")] == ["success"]
     assert state_of(machines).run_id == run_id
-    run_again(machines)
-    looked = state_of(machines)
-    assert looked.run_id == run_id or (looked.upserted, looked.deleted) == (0, 0), looked
-    assert run_again(machines) == {"skipped"}
+    for _ in range(LOOKS):
+        if run_again(machines) == {"skipped"}:
+            return
+        looked = state_of(machines)
+        assert (looked.upserted, looked.deleted) == (0, 0), looked
+    pytest.fail(f"not quiet after {LOOKS} runs: {state_of(machines)}")
 
 
 def state_of(machines: Machines) -> CycleSummary:
@@ -147,14 +150,14 @@ def state_of(machines: Machines) -> CycleSummary:
 def run_again(machines: Machines) -> set[str]:
     """Runs the pipeline again; returns the states of its tasks."""
     run_id = machines.api.trigger("ledger")
-    assert machines.finish("ledger", run_id, timeout=120) == "success"
+    assert machines.finish("ledger", run_id, timeout=240) == "success"
     return {str(task["state"]) for task in machines.api.tasks("ledger", run_id).values()}
 
 
 def test_the_workers_share_no_folder(machines: Machines) -> None:
     """Each worker runs its own copy of the code with its own specs, and nothing it was told leads to another machine's files."""
     run_id = machines.api.trigger("where")
-    assert machines.finish("where", run_id, timeout=120) == "success"
+    assert machines.finish("where", run_id, timeout=240) == "success"
     for name, worker in machines.workers.items():
         told = machines.api.result("where", run_id, name)
         package = worker.folder / "plugins" / "querymirror" / "__init__.py"
@@ -170,10 +173,10 @@ def test_a_lost_worker_costs_time_and_nothing_else(machines: Machines, capsys: p
     machines.install("ledger", SPEC)
     begun = time()
     run_id = machines.api.trigger("ledger")
-    wait_until(lambda: run_sql(machines.target_dsn, "SELECT to_regclass('analytics.ledger') IS NOT NULL") == [(True,)], "the target's table")
+    wait_until(lambda: run_sql(machines.target_dsn, "SELECT to_regclass('analytics.ledger') IS NOT NULL") == [(True,)], "the target's table", timeout=150)
     with held(machines.target_dsn, HELD) as holders:
         lost = lose_a_worker(machines, run_id, holders)
-    assert machines.finish("ledger", run_id, timeout=120) == "success"
+    assert machines.finish("ledger", run_id, timeout=240) == "success"
     tasks = machines.api.batches("ledger", run_id)
     ended = max(seconds(begun, task["end_date"]) for task in tasks)
     assert len(tasks) == ROWS // BATCH
