@@ -28,6 +28,7 @@ from querymirror.errors import PipelineError
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 SCALE, SCALE_PAGE = HERE / "results" / "scale.json", HERE.parent / "docs" / "scaling.md"
+TABLES = HERE / "results" / "tables.json"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Measures the product against the limit of its servers.")
 console = Console(width=160, soft_wrap=False)
 
@@ -84,6 +85,8 @@ def write_report() -> None:
     if SCALE.is_file():
         scale_report.write(json.loads(SCALE.read_text(encoding="utf-8")), SCALE_PAGE)
         typer.echo(f"wrote {SCALE_PAGE}")
+    if TABLES.is_file():
+        scale_report.write_tables(json.loads(TABLES.read_text(encoding="utf-8")), SCALE_PAGE)
 
 
 def _measured(stage: Stage, groups: list[str], *, keep: bool) -> tuple[Results, list[str]]:

@@ -12,6 +12,14 @@ from rich.table import Table
 from benchmarks.report import replace_between
 
 BEGIN, END = "<!-- measured: written by `python -m benchmarks report` -->", "<!-- /measured -->"
+TABLES_BEGIN, TABLES_END = "<!-- tables: written by `python -m benchmarks report` -->", "<!-- /tables -->"
+_CYCLES = {
+    "quiet": "quiet",
+    "changed": "1,000 rows changed",
+    "deleted": "10 rows deleted",
+    "compared": "full comparison, nothing differs",
+    "first_load": "first load",
+}
 SERVERS = ("metadata database", "source and target")
 
 
@@ -47,6 +55,31 @@ def markdown(results: Mapping[str, Any]) -> str:
 def write(results: Mapping[str, Any], page: Path) -> None:
     """Replaces the measured part of a page."""
     replace_between(page, BEGIN, END, markdown(results))
+
+
+def tables_markdown(results: Mapping[str, Any]) -> str:
+    """Returns what cycles of tables of several sizes cost, as Markdown."""
+    facts, tables = results["machine"], results["tables"]
+    sizes = [f"{table['rows']:,} rows" for table in tables]
+    lines = [
+        f"Measured {facts['at'][:10]} at commit `{facts['commit']}`, load before the start {facts['load_at_start']}: seconds, and in",
+        "brackets CPU seconds of the process and of PostgreSQL, which holds source and target.",
+        "",
+        f"| cycle | {' | '.join(sizes)} |",
+        f"| --- |{' ---: |' * len(tables)}",
+    ]
+    for name, shown in _CYCLES.items():
+        lines.append(f"| {shown} | {' | '.join(_cost(table[name]) for table in tables)} |")
+    return "\n".join(lines)
+
+
+def write_tables(results: Mapping[str, Any], page: Path) -> None:
+    """Replaces the part of a page that is about the size of tables."""
+    replace_between(page, TABLES_BEGIN, TABLES_END, tables_markdown(results))
+
+
+def _cost(cycle: Mapping[str, float]) -> str:
+    return f"{cycle['seconds']:.2f} ({cycle['cpu']:.2f} + {cycle['server_cpu']:.2f})"
 
 
 def rows(result: Mapping[str, Any]) -> dict[str, str]:

@@ -77,3 +77,18 @@ def test_the_page_shows_complete_trials_only_and_keeps_the_rest(tmp_path: Path) 
     assert "old" not in text
     assert "| | 1000 quiet |" in text
     assert "200 changing" not in text
+
+
+def test_tables_of_several_sizes_stand_side_by_side(tmp_path: Path) -> None:
+    """A column a size, a row a kind of cycle, with the CPU of both sides; what stands around it stays."""
+    cycle = {"seconds": 1.5, "cpu": 0.25, "server_cpu": 0.5}
+    kinds = ("quiet", "changed", "deleted", "compared", "first_load")
+    tables = [{"rows": size, **dict.fromkeys(kinds, cycle)} for size in (10_000, 1_000_000)]
+    page = tmp_path / "scaling.md"
+    page.write_text(f"before\n{report.TABLES_BEGIN}\n{report.TABLES_END}\nafter\n", encoding="utf-8")
+    report.write_tables({"machine": result()["machine"] | {"load_at_start": 0.1}, "tables": tables}, page)
+    text = page.read_text(encoding="utf-8")
+    assert "| cycle | 10,000 rows | 1,000,000 rows |" in text
+    assert "| quiet | 1.50 (0.25 + 0.50) | 1.50 (0.25 + 0.50) |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
