@@ -90,6 +90,7 @@ def run_ours(contender: Contender, pipeline: Pipeline) -> Finished:
 
 def check_ours(pipeline: Pipeline) -> Finished:
     """Runs one cycle of a pipeline in this process, logins included."""
+    pipeline.ready()  # a bound that an autovacuum held back is settled first
     begun = time.monotonic()
     summary, seconds, cpu = pipeline.cycle()
     expect("outcome", summary.outcome, "quiet")
