@@ -25,7 +25,7 @@ SELECT array_agg(DISTINCT film_work_id)::text FROM content.person_film_work
 """
 _LINES = """
 SELECT json_build_object('index', json_build_object('_id', q.id))::text,
-       translate((SELECT row_to_json(d) FROM (SELECT {}) d)::text, E'\\n\\r', '  ')
+       replace(replace((SELECT row_to_json(d) FROM (SELECT {}) d)::text, E'\\n', ' '), E'\\r', ' ')
   FROM ({}) q WHERE q.id = ANY({}::uuid[])
 """
 

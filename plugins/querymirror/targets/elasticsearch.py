@@ -69,9 +69,10 @@ class ElasticsearchIndex:
         """Creates the index for the spec's settings and mappings, beside an older one where those changed."""
         self._columns = columns
         before = self._index.current()
-        name = self._index.create(columns)
-        self._client.call("POST", f"/{name}/_refresh")
-        empty = self._client.call("GET", f"/{name}/_count")["count"] == 0
+        name, made = self._index.create(columns)
+        if not made:
+            self._client.call("POST", f"/{name}/_refresh")
+        empty = made or self._client.call("GET", f"/{name}/_count")["count"] == 0
         done = () if before == name else (f"filling index {name}" + (f" beside {before}" if before else ""),)
         return Ensured(empty=empty, refill=before != name, physical=name, changes=done)
 

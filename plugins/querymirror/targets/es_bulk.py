@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -129,7 +130,7 @@ class BulkLoad:
                 return
             if attempt:
                 _wait(attempt)
-            results = self.client.bulk(self.index, b"".join(b"%b\n%b\n" % pair for pair in pairs))
+            results = self.client.bulk(self.index, b"\n".join([*chain.from_iterable(pairs), b""]))
             busy, conflicts = [], []
             for pair, result in zip(pairs, results, strict=True):
                 if result["status"] == _BUSY:

@@ -93,7 +93,7 @@ class Client:
         Raises:
             TransientError: the index vanished.
         """
-        filters = "items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+        filters = "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
         with self.translated():
             params = {"filter_path": filters, **({"require_alias": "true"} if guarded else {})}
             answer = orjson.loads(self._perform("POST", f"/{write_alias(index) if guarded else index}/_bulk", body, params, _NDJSON))

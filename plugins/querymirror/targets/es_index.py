@@ -58,8 +58,8 @@ class AliasedIndex:
         text = json.dumps(self.config(columns), sort_keys=True)
         return f"{self.alias}-{hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]}"
 
-    def create(self, columns: Sequence[Column]) -> str:
-        """Creates the index, unless it is there; its refresh is off until `publish`.
+    def create(self, columns: Sequence[Column]) -> tuple[str, bool]:
+        """Creates the index, unless it is there; its refresh is off until `publish`. Returns its name, and whether it was made now.
 
         Raises:
             SchemaError: its mapping can't take the query's columns, or may not change.
@@ -69,7 +69,7 @@ class AliasedIndex:
             self._client.call("PUT", f"/{name}", body)
         # Also for an index that somebody restored without it.
         self._client.call("POST", "/_aliases", {"actions": [{"add": {"index": name, "alias": write_alias(name), "is_hidden": True}}]})
-        return name
+        return name, body is not None
 
     def creation(self, columns: Sequence[Column]) -> tuple[str, dict[str, Any] | None]:
         """Returns the index's name and the body that creates it, None where it is there; refuses what `create` refuses."""
