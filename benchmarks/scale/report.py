@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def table(results: Mapping[str, Any], console: Console) -> None:
     columns = [rows(result) for result in results.values()]
     for name, result in results.items():
         shown.add_column(name + ("" if result["complete"] else " (not complete)"), justify="right")
-    for name in columns[0] if columns else ():
+    for name in _names(columns):
         shown.add_row(name, *(column.get(name, "") for column in columns))
     console.print(shown)
 
@@ -48,8 +48,11 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"| | {' | '.join(names)} |",
         f"| --- |{' ---: |' * len(names)}",
     ]
-    first = columns[names[0]] if names else {}
-    return "\n".join([*lines, *(f"| {row} | {' | '.join(columns[name].get(row, '') for name in names)} |" for row in first)])
+    return "\n".join([*lines, *(f"| {row} | {' | '.join(columns[name].get(row, '') for name in names)} |" for row in _names(columns.values()))])
+
+
+def _names(columns: Iterable[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for column in columns for name in column))
 
 
 def write(results: Mapping[str, Any], page: Path) -> None:
