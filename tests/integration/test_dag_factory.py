@@ -125,6 +125,16 @@ def test_a_quiet_run_is_skipped_in_one_step(include: Path) -> None:
     assert followers == set(FLOW) - {"detect_changes"}
 
 
+def test_params_are_the_dags_alone(include: Path) -> None:
+    """No task carries a copy of the run's params, which Airflow would check again at each parse; the trigger form still has all of them."""
+    drop(include, "films")
+    dag = dags(include)["films"]
+    assert set(dag.params) == {"mode", "window_low", "window_high", "allow_mass_delete"}
+    assert [task.task_id for task in dag.tasks if task.params] == []
+    read = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert dict(read.params.dump()) == {"mode": "incremental", "window_low": None, "window_high": None, "allow_mass_delete": False}
+
+
 def test_a_bad_spec_is_a_dag_that_says_so(include: Path) -> None:
     """A file that can't be used is a DAG of one task with the problem in its documentation; the others are whole."""
     drop(include, "good")
