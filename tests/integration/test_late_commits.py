@@ -152,6 +152,24 @@ def test_uncounted_late_commit(films: Mirror) -> None:
         late.execute("ROLLBACK")
 
 
+def test_another_databases_transactions_hold_nothing_back(films: Mirror) -> None:
+    """Open and prepared transactions of another database of the same cluster can't write here, and no bound waits for them."""
+    server, gid = films.databases.server, f"elsewhere-{films.source.schema}"
+    with session(server.dsn("postgres")) as elsewhere, session(server.dsn("postgres")) as preparing:
+        elsewhere.execute("SELECT txid_current()")
+        preparing.execute("CREATE TABLE written_elsewhere (id int)")
+        preparing.execute(f"PREPARE TRANSACTION '{gid}'".encode())
+        preparing.commit()
+        try:
+            films.change("INSERT INTO film VALUES (1001, 'in time')")
+            assert films.cycle().held_back_since == ""
+            assert films.cycle().outcome == "quiet"
+        finally:
+            with psycopg.connect(server.dsn("postgres"), autocommit=True) as conn:
+                conn.execute(f"ROLLBACK PREPARED '{gid}'".encode())
+    films.assert_equal()
+
+
 def _inserted(films: Mirror) -> int:
     return int(films.databases.in_source("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'film'")[0][0])
 

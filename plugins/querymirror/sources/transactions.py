@@ -9,14 +9,17 @@ from psycopg import sql
 
 _PREPARED = "prepared:"
 # The order matters: a transaction that is being prepared shows in the second before it leaves the first.
+# A session writes into its own database alone; every role sees which one that is. Unknown = counted.
 _OPEN = sql.SQL("""
-SELECT virtualxid FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()
-UNION ALL SELECT 'prepared:' || gid || ':' || transaction FROM pg_prepared_xacts
+SELECT l.virtualxid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid()
+   AND coalesce(a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()), true)
+UNION ALL SELECT 'prepared:' || gid || ':' || transaction FROM pg_prepared_xacts WHERE database = current_database()
 """)
 
 
 def open_transactions(conn: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """Returns all transactions of the cluster that are open or prepared, but this session's own."""
+    """Returns all transactions of this database that are open or prepared, but this session's own."""
     return tuple(sorted(row[0] for row in conn.execute(_OPEN).fetchall()))
 
 
