@@ -29,6 +29,10 @@ SELECT pg_terminate_backend(l.pid) FROM pg_locks l
    AND l.classid::bigint = (hashtextextended($1, 0) >> 32) & 4294967295 AND l.objid::bigint = hashtextextended($1, 0) & 4294967295
 """
 
+# By default the server takes a page found by index for four times as dear as the next one, as on a disk with a head, and reads a whole table to find one row
+# in a hundred. The pages of rows that differ are read and written in any case. 20,000 rows of 2 million: 0.24 s in place of 0.56 to 0.9 s.
+_FEW_ROWS_BY_INDEX = "SET LOCAL random_page_cost = 1.1"
+
 
 @dataclass(frozen=True)
 class Load:
@@ -62,6 +66,7 @@ class Load:
         read = await self._copy(conn, open_stream, schema=None, table="querymirror_stage")
         # The join is all that is planned; to look at every column takes longer than to write the rows that changed.
         await conn.execute(self.statements.analyze_stage().as_string(None))
+        await conn.execute(_FEW_ROWS_BY_INDEX)
         upserted, rejects = await self._merge(conn)
         result = BatchResult(
             number=self.batch.number,
