@@ -70,6 +70,7 @@ def renamed(stage: Stage) -> list[Row]:
     baseline.publish()
     names = [*json.loads((stage.include / "indices" / "movies.json").read_text(encoding="utf-8"))["mappings"]["properties"]]
     counts: list[int] = []
+    needed: list[int] = []
 
     def ours() -> Sample:
         _rename(stage)
@@ -82,11 +83,13 @@ def renamed(stage: Stage) -> list[Row]:
         sent = baseline.push_lines(_by_hand(stage, pipeline, names))
         baseline.client.call("POST", f"/{BASELINE}/_refresh")
         sample = Sample(time.monotonic() - begun, time.process_time() - used)
-        expect("documents", sent, counts[-1])
+        # a body of which nearly all documents differ is written whole: a few of them may be equal
+        expect("documents written at least and not many more", sent <= counts[-1] <= 1.05 * sent, wanted=True)
+        needed.append(sent)
         return sample
 
     pair = in_turn(stage.profile.document_repeats, ours, theirs)
-    work = f"{stage.profile.renamed:,} renamed persons, {counts[-1]:,} documents"
+    work = f"{stage.profile.renamed:,} renamed persons, {needed[-1]:,} documents"
     base = "their film ids, then one COPY of those films as bulk lines, pushed raw"
     return [pair.row("renamed", work, base, "s", judge="ratio", limit=1.15)]
 

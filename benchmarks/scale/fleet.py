@@ -175,7 +175,7 @@ class Fleet:
     def _write_specs(self) -> None:
         (self.include / "jobs").mkdir(parents=True)
         allowed = [{"conn_id": "analytics_db", "tables": ["analytics.*"]}]
-        defaults = {"schedule": self.plan.schedule}
+        defaults = {"schedule": self.plan.schedule, "reconcile_every": 86_400}
         (self.include / "settings.yaml").write_text(json.dumps({"allowed_targets": allowed, "defaults": defaults}), encoding="utf-8")
         for name in self.names:
             self._write(name, self._spec(name))

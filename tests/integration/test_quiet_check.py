@@ -138,7 +138,7 @@ def test_full_comparison_is_due(mirror: Callable[..., Mirror]) -> None:
     films.cycle()
     films.change("SET track_counts = off; UPDATE film SET v = 'unseen' WHERE id = 1; DELETE FROM film WHERE id = 2")
     assert films.cycle().outcome == "quiet"
-    _let_pass(films, timedelta(seconds=590))
+    _let_pass(films, timedelta(seconds=440))
     assert films.cycle().outcome == "quiet"
     _let_pass(films, timedelta(seconds=601))
     summary = films.cycle()

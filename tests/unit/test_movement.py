@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from querymirror.facts import Origin, Probe, QueryFacts, TableProbe
-from querymirror.plan.movement import Seen, decide, unmoved
+from querymirror.plan.movement import Seen, comparison_due, decide, unmoved
 from querymirror.records import RunRequest, StreamState
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.state.base import PipelineState
@@ -117,6 +118,15 @@ def test_what_nothing_explains_is_compared(look: dict[str, Any], why: str) -> No
     """Whatever the cursor can't vouch for makes this very cycle compare by content."""
     found = decide(spec(), state(spec()), run(), seen(table(inserted=1), **look))
     assert (found.compare, found.check_orphans) == (True, True), why
+
+
+def test_comparisons_of_many_pipelines_are_spread() -> None:
+    """Pipelines that were compared at the same moment are due at different ones, all within the last quarter of `reconcile_every`."""
+    at = "2026-11-21T12:00:00+00:00"
+    due = sorted(comparison_due(spec().model_copy(update={"id": f"p{n}"}), at) for n in range(1000))
+    assert (2700 <= due[0] < 2710, 3590 < due[-1] <= 3600) == (True, True)
+    assert max(later - earlier for earlier, later in itertools.pairwise(due)) < 20
+    assert comparison_due(spec(), at) != comparison_due(spec(), "2026-11-21T12:59:00+00:00")
 
 
 def test_other_table_moved() -> None:

@@ -6,6 +6,7 @@ source and target by content. So a cycle ends equal with any spec; cursors and `
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +55,7 @@ def decide(spec: PipelineSpec, state: PipelineState | None, request: RunRequest,
         return Detection(changed=True, reasons=(full,), full=True, check_orphans=True, probe=seen.probe, target_identity=seen.target_identity)
     found = _Findings()
     _look_at_spec(spec, state, found)
-    _look_at_request(spec, request, seen, found)
+    _look_at_request(spec, state, request, seen, found)
     _look_at_target(state, seen, found)
     _look_at_source(spec, state, seen, found)
     return Detection(
@@ -88,13 +89,22 @@ def _look_at_spec(spec: PipelineSpec, state: PipelineState, found: _Findings) ->
         found.compare = True
 
 
-def _look_at_request(spec: PipelineSpec, request: RunRequest, seen: Seen, found: _Findings) -> None:
+def _look_at_request(spec: PipelineSpec, state: PipelineState, request: RunRequest, seen: Seen, found: _Findings) -> None:
     if request.mode == "verify" or seen.verify_due:
         found.reasons.append("verify asked for" if request.mode == "verify" else f"verify is due ({spec.verify_schedule})")
         found.compare = True
-    elif seen.seconds_since_compare >= spec.reconcile_every:
+    elif seen.seconds_since_compare >= comparison_due(spec, state.compared_at):
         found.reasons.append(f"no full comparison for {seen.seconds_since_compare:.0f} s")
         found.compare = True
+
+
+def comparison_due(spec: PipelineSpec, compared_at: str) -> float:
+    """Returns the seconds after a comparison at which the next one is due: three quarters of `reconcile_every` to all of it.
+
+    Drawn from the pipeline's name and the last comparison, for pipelines that were loaded together must not all compare together.
+    """
+    drawn = zlib.crc32(f"{spec.id} {compared_at}".encode()) / 2**32
+    return spec.reconcile_every * (1 - drawn / 4)
 
 
 def _look_at_target(state: PipelineState, seen: Seen, found: _Findings) -> None:
