@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -28,4 +29,7 @@ def querymirror() -> None:
 def main() -> None:
     """Runs the command that the arguments name; exits with its status."""
     called = sys.argv[1] if len(sys.argv) > 1 else ""
-    create_app([called] if called in COMMANDS else COMMANDS)(prog_name="querymirror")
+    app = create_app([called] if called in COMMANDS else COMMANDS)
+    gc.freeze()
+    gc.enable()
+    app(prog_name="querymirror")
