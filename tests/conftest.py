@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.fixtures.fix_judge",
     "tests.fixtures.fix_airflow_metadata",
     "tests.fixtures.fix_deployment",
+    "tests.fixtures.fix_api",
     "tests.fixtures.fix_machines",
     "tests.fixtures.fix_browser",
     "tests.fixtures.fix_pipeline",
