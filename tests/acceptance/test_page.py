@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fixtures.fix_browser import Browser
+from tests.fixtures.fix_browser import Browser, opened, row, worst_contrast
 from tests.fixtures.fix_deployment import Deployment, wait_until
 
 if TYPE_CHECKING:
@@ -53,17 +53,6 @@ def browser(session: Browser) -> Iterator[Browser]:
     session.open_framed()
     yield session
     assert session.errors() == []
-
-
-def row(pipeline: str, inside: str = "") -> str:
-    """The selector of a pipeline's row, or of something in it."""
-    return f'[data-id="{pipeline}"] {inside}'.strip()
-
-
-def opened(browser: Browser, pipeline: str) -> None:
-    """Opens a row and waits for what it shows."""
-    browser.find(row(pipeline, ".name")).click()
-    browser.find(row(pipeline, ".detail :is(.card, .error)"))
 
 
 def test_airflow_has_the_page_in_its_navigation(session: Browser) -> None:
@@ -184,29 +173,6 @@ def test_dark_and_light_follow_airflows_own_switch(browser: Browser) -> None:
     assert browser.js("return document.documentElement.dataset.theme") == "dark"
     opened(browser, FILMS)
     browser.keep("dark")
-
-
-def worst_contrast(browser: Browser) -> float:
-    """Returns the smallest contrast between the text of the rows and what is behind it."""
-    script = """
-    const channel = (c) => ((c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    const light = (rgb) => {
-      const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number);
-      return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-    };
-    const behind = (e) => {
-      for (; e; e = e.parentElement) {
-        const color = getComputedStyle(e).backgroundColor;
-        if (!/, 0\\)$/.test(color)) return color;
-      }
-      return 'rgb(255,255,255)';
-    };
-    return Math.min(...[...document.querySelectorAll('.row .health, .row small, .row b, .row .pill, .row .short-error, .row .fix, .sum')].map((e) => {
-      const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
-      return (a + 0.05) / (b + 0.05);
-    }));
-    """
-    return float(browser.js(script))
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1130, 1150, 1350, 1370, 2560])

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Timer
-from urllib.parse import quote
 
 import pytest
 
-from querymirror.connections import Address
 from querymirror.errors import PipelineError, TransientError
 from querymirror.records import Ensured, Extraction, RunRequest
-from querymirror.state.memory import FileStateStore
 from querymirror.sync.cycle import Cycle, run_cycle
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
-from tests.fixtures.fix_stack import CHECKOUT
+from tests.fixtures.fix_process import QUERY, SOURCE, Command
 from tests.fixtures.fix_tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.integration
 
-ROWS = 20_000
-SOURCE = f"""CREATE TABLE film (id int PRIMARY KEY, v text, c timestamptz DEFAULT clock_timestamp()); CREATE INDEX ON film (c);
-             INSERT INTO film SELECT n, repeat('x', 50) || n FROM generate_series(1, {ROWS}) n; ANALYZE film"""
-QUERY = "SELECT id, v, c FROM film"
 CHANGE = """UPDATE film SET v = v || '!', c = clock_timestamp() WHERE id % 5 = {n}; DELETE FROM film WHERE id % 97 = {n};
             INSERT INTO film SELECT 100000 * (1 + {n}) + n, 'new' FROM generate_series(1, 500) n"""
 STEPS = ("detect", "ensure", "extract", "upsert", "delete_orphans", "commit", "write")
@@ -52,68 +39,6 @@ def last(*args, **kwargs):
 setattr(owner, step, last)
 main()
 """
-
-
-@dataclass
-class Command:
-    """`python -m querymirror run` of one pipeline, in processes of its own, its state in a file."""
-
-    films: Mirror
-    folder: Path
-
-    @property
-    def store(self) -> FileStateStore:
-        """The state that the processes write."""
-        return FileStateStore(self.folder / "state.json")
-
-    def start(self, *before: str) -> subprocess.Popen[bytes]:
-        """Starts a run; `before` replaces `-m querymirror`."""
-        spec = self.films.spec
-        command = [
-            sys.executable,
-            *(before or ("-m", "querymirror")),
-            "run",
-            spec.id,
-            "--include",
-            str(self.folder),
-            "--state",
-            str(self.folder / "state.json"),
-        ]
-        environment = os.environ | {
-            "PYTHONPATH": f"{CHECKOUT / 'plugins'}{os.pathsep}{CHECKOUT}",
-            f"AIRFLOW_CONN_{spec.source.conn_id.upper()}": _uri(self.films.source),
-            f"AIRFLOW_CONN_{spec.target.conn_id.upper()}": _uri(self.films.target),
-        }
-        return subprocess.Popen([*command, "--json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def run(self) -> None:
-        """Runs a whole cycle, which must succeed."""
-        process = self.start()
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, (out, err)
-
-
-def _uri(address: Address) -> str:
-    data = {"conn_type": address.conn_type, "host": address.host, "port": address.port, "login": address.login, "password": address.password}
-    return json.dumps(data | {"schema": quote(address.schema or "")})
-
-
-@pytest.fixture
-def command(mirror: Callable[..., Mirror], target_kind: TargetKind, tmp_path: Path) -> Command:
-    """A pipeline in files; 20,000 films that are not loaded yet."""
-    films = mirror(SOURCE, QUERY, target=target_kind, cursor_column="c", batch_size=8_000)
-    place = {"table": "analytics.mirrored"} if films.indices is None else {"index": films.index}
-    spec = {
-        "source": {"conn_id": "movies_db", "query": QUERY, "primary_key": ["id"], "cursor_column": "c"},
-        "target": {"type": target_kind, "conn_id": films.spec.target.conn_id, **place},
-        "batch_size": 8_000,
-    }
-    for name in ("jobs", "sql", "indices"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "jobs" / "mirrored.yaml").write_text(json.dumps(spec))  # JSON is YAML
-    allowed = [{"conn_id": films.spec.target.conn_id, "tables": ["*"]} if films.indices is None else {"conn_id": "movies_es", "indices": ["*"]}]
-    (tmp_path / "settings.yaml").write_text(json.dumps({"allowed_targets": allowed}))
-    return Command(films, tmp_path)
 
 
 def test_killed_after_each_step(command: Command) -> None:

@@ -4,94 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from querymirror.errors import RecordError, TerminalError
-from querymirror.records import Reject
+from tests.cases.shouting import SHOUT, code, held, rejects_of, transformed, wanted
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
 
 pytestmark = pytest.mark.integration
 
-SOURCE = """
-CREATE TABLE film (id int PRIMARY KEY, title text, price numeric, flags bytea, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE INDEX ON film (updated_at);
-INSERT INTO film (id, title, price, flags, updated_at)
-  SELECT n, 'film ' || n, n + 0.10, decode(lpad(to_hex(n), 8, '0'), 'hex'), '2024-01-01'::timestamptz + n * interval '1 minute' FROM generate_series(1, 2500) n;
-"""
-QUERY = "SELECT id, title, price, flags, updated_at FROM film"
-TABLE = """CREATE TABLE IF NOT EXISTS analytics.mirrored (
-    id int PRIMARY KEY, title character varying(100) NOT NULL, price numeric, flags bytea, length smallint DEFAULT 0, words text[])"""
-PROPERTIES = {
-    "id": {"type": "integer"},
-    "title": {"type": "keyword"},
-    "price": {"type": "double"},
-    "flags": {"type": "binary"},
-    "length": {"type": "short"},
-    "words": {"type": "keyword"},
-}
-INDEX = {"mappings": {"dynamic": "strict", "properties": PROPERTIES}}
-SHOUT = """
-def shout(batch):
-    for row in batch:
-        row["title"] = row["title"].upper()
-        row["length"] = len(row["title"])
-        row["words"] = row["title"].split()
-    return [row for row in batch if not row["title"].endswith("7")]
-"""
-
-
-def _code(text: str, name: str = "shout") -> dict[str, Any]:
-    return {"transform": f"transforms.films:{name}", "transform_code": {"text": text, "file": "transforms/films.py", "function": name}}
-
-
-def _films(mirror: Callable[..., Mirror], kind: TargetKind, text: str = SHOUT, **fields: Any) -> Mirror:
-    form = {"create_sql": TABLE} if kind == "postgres" else {"index_config": INDEX}
-    given = {"omit": ["updated_at"], "cursor_column": "updated_at", "batch_size": 1100, **form, **_code(text), **fields}
-    return mirror(SOURCE, QUERY, target=kind, **given)
-
-
-def _there(films: Mirror) -> dict[int, tuple[Any, ...]]:
-    """Returns title, price, flags, length and words of what the target holds."""
-    if films.indices is None:
-        found = films.databases.in_target("SELECT id, title, price::text, encode(flags, 'base64'), length, words FROM analytics.mirrored")
-        return {row[0]: tuple(row[1:]) for row in found}
-    names = ("title", "price", "flags", "length", "words")
-    return {int(key): tuple(str(row[n]) if n == "price" and row[n] is not None else row[n] for n in names) for key, row in films.rows_target().items()}
-
-
-def _wanted(films: Mirror) -> dict[int, tuple[Any, ...]]:
-    """Returns what `shout` makes of the query, worked out in SQL."""
-    price = "price::text" if films.indices is None else "price::float8::text"
-    rows = films.databases.in_source(
-        f"""SELECT id, upper(title), {price}, encode(flags, 'base64'), length(title), string_to_array(upper(title), ' ')
-              FROM film WHERE right(title, 1) <> '7'"""
-    )
-    return {row[0]: tuple(row[1:]) for row in rows}
-
-
-def _rejects(films: Mirror) -> list[Reject]:
-    with films.open() as cycle:
-        return list(cycle.target.rejects())
-
 
 def test_the_target_holds_what_the_function_returns(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """Changed, added and dropped: the first load and each later cycle leave the target equal to the function's result, and then all is quiet."""
-    films = _films(mirror, target_kind)
+    films = transformed(mirror, target_kind)
     assert films.cycle().upserted == 2250
-    assert _there(films) == _wanted(films)
+    assert held(films) == wanted(films)
     assert films.cycle().outcome == "quiet"
     films.change("UPDATE film SET title = 'a new title', updated_at = clock_timestamp() WHERE id = 3; INSERT INTO film VALUES (9001, 'one 7'), (9002, 'one 8')")
     summary = films.cycle()
     assert (summary.upserted, summary.deleted) == (2, 0)
-    assert _there(films) == _wanted(films)
+    assert held(films) == wanted(films)
     assert films.cycle().outcome == "quiet"
 
 
 def test_a_row_that_comes_to_be_dropped_leaves_the_target(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """A row that the function drops after a change is deleted, one that it no longer drops comes, and a deleted one goes."""
-    films = _films(mirror, target_kind)
+    films = transformed(mirror, target_kind)
     films.cycle()
     films.change(
         """UPDATE film SET title = 'ends in 7', updated_at = clock_timestamp() WHERE id IN (1, 2, 3);
@@ -99,24 +37,24 @@ def test_a_row_that_comes_to_be_dropped_leaves_the_target(mirror: Callable[..., 
     )
     summary = films.cycle()
     assert (summary.upserted, summary.deleted) == (1, 4)
-    assert _there(films) == _wanted(films)
+    assert held(films) == wanted(films)
 
 
 def test_without_a_cursor(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """Without a cursor what the function makes is compared, and only what differs is written."""
-    films = _films(mirror, target_kind, cursor_column=None)
+    films = transformed(mirror, target_kind, cursor_column=None)
     films.cycle()
     films.change("UPDATE film SET title = 'ends in 7' WHERE id = 5; UPDATE film SET title = 'other' WHERE id = 6; DELETE FROM film WHERE id = 8")
     summary = films.cycle()
     assert (summary.upserted, summary.deleted) == (1, 2)
-    assert _there(films) == _wanted(films)
+    assert held(films) == wanted(films)
     verified = films.cycle(mode="verify")
     assert (verified.upserted, verified.deleted) == (0, 0)
 
 
 def test_verify_repairs_what_somebody_else_changed(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """A comparison sets the target against what the function returns, and repairs a row that was changed, removed or added behind its back."""
-    films = _films(mirror, target_kind)
+    films = transformed(mirror, target_kind)
     films.cycle()
     if films.indices is None:
         films.tamper(
@@ -129,38 +67,38 @@ def test_verify_repairs_what_somebody_else_changed(mirror: Callable[..., Mirror]
         films.indices.client.index(index=films.index, id="7", document={"id": 7, "title": "dropped by the function"})
     summary = films.cycle()
     assert (summary.upserted, summary.deleted) == (2, 1)
-    assert _there(films) == _wanted(films)
+    assert held(films) == wanted(films)
 
 
 def test_an_error_is_the_row_s_dead_letter(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """Rows that the function fails on are kept aside with the traceback; all others go through, and a replay after a correction brings them."""
-    films = _films(mirror, target_kind, on_reject="dead_letter")
+    films = transformed(mirror, target_kind, on_reject="dead_letter")
     films.cycle()
     films.change("UPDATE film SET title = NULL, updated_at = clock_timestamp() WHERE id IN (1000, 2000); UPDATE film SET title = 'fine', updated_at = now()"
                  " WHERE id = 1001")  # fmt: skip
-    before = _there(films)
+    before = held(films)
     summary = films.cycle(run_id="the_run")
     assert (summary.upserted, summary.rejected) == (1, 2)
-    letters = sorted(_rejects(films), key=lambda letter: letter.key)
+    letters = sorted(rejects_of(films), key=lambda letter: letter.key)
     assert [letter.key for letter in letters] == (['["1000"]', '["2000"]'] if films.indices is None else ["1000", "2000"])
     assert 'File "include/transforms/films.py", line 4, in shout\n    row["title"] = row["title"].upper()' in letters[0].reason
     assert letters[0].reason.endswith("AttributeError: 'NoneType' object has no attribute 'upper'")
     assert "querymirror" not in letters[0].reason
     assert letters[0].run_id == "the_run"
     assert '"title":null' in letters[0].row
-    assert _there(films)[1000] == before[1000], "a row that fails keeps what it was"
+    assert held(films)[1000] == before[1000], "a row that fails keeps what it was"
     films.change("UPDATE film SET title = 'again' WHERE id = 1000; UPDATE film SET title = 'again' WHERE id = 2000")
     with films.open() as cycle:
         assert cycle.replay(films.request()).upserted == 2
-    assert _rejects(films) == []
-    assert _there(films) == _wanted(films)
+    assert rejects_of(films) == []
+    assert held(films) == wanted(films)
 
 
 def test_an_error_fails_the_run(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """Without dead letters the run fails, naming the row and the traceback; the state does not move and nothing is deleted."""
-    films = _films(mirror, target_kind)
+    films = transformed(mirror, target_kind)
     films.cycle()
-    state, before = films.state, _there(films)
+    state, before = films.state, held(films)
     films.change("UPDATE film SET title = NULL, updated_at = clock_timestamp() WHERE id = 5")
     with pytest.raises(
         RecordError, match=r"the transform transforms.films:shout refused 1 row\(s\): .*5.*: Traceback(?s:.*)has no attribute 'upper'"
@@ -168,20 +106,20 @@ def test_an_error_fails_the_run(mirror: Callable[..., Mirror], target_kind: Targ
         films.cycle()
     assert caught.value.rejected == 1
     assert films.state == state
-    assert _there(films) == before
+    assert held(films) == before
 
 
 def test_a_changed_function_redoes_the_target(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """Another text of the same function is another function: every row is made again, those now dropped leave, the others are written if they differ."""
-    films = _films(mirror, target_kind)
+    films = transformed(mirror, target_kind)
     films.cycle()
-    assert films.respec(**_code(SHOUT)).cycle().outcome == "quiet"
-    other = films.respec(**_code(SHOUT.replace('"7"', '"8"')))
+    assert films.respec(**code(SHOUT)).cycle().outcome == "quiet"
+    other = films.respec(**code(SHOUT.replace('"7"', '"8"')))
     summary = other.cycle()
     assert "the spec changed" in summary.reasons
     assert (summary.read, summary.deleted) == (2250, 250)
-    assert 7 in _there(films)
-    assert 8 not in _there(films)
+    assert 7 in held(films)
+    assert 8 not in held(films)
     assert other.cycle().outcome == "quiet"
 
 
@@ -199,7 +137,7 @@ def test_a_changed_function_redoes_the_target(mirror: Callable[..., Mirror], tar
 )
 def test_what_a_function_must_not_do(mirror: Callable[..., Mirror], body: str, said: str) -> None:
     """A function that changes keys, returns what is no row or no JSON, or raises, is told so with the row."""
-    films = _films(mirror, "postgres", f"def shout(batch):\n    {body}\n")
+    films = transformed(mirror, "postgres", f"def shout(batch):\n    {body}\n")
     with pytest.raises(RecordError, match="refused") as caught:
         films.cycle()
     assert said in caught.value.samples[0][1]
@@ -215,10 +153,10 @@ def shout(batch):
         row["words"] = []
     return batch
 """
-    films = _films(mirror, target_kind, text, on_reject="dead_letter")
+    films = transformed(mirror, target_kind, text, on_reject="dead_letter")
     summary = films.cycle()
     assert (summary.upserted, summary.rejected) == (2499, 1)
-    there = _there(films)
+    there = held(films)
     assert {row[0] for row in there.values()} == {f"film {n}!" for n in range(1, 2501) if n != 700}
     assert films.cycle().outcome == "quiet"
     again = films.cycle(mode="verify")
@@ -228,14 +166,14 @@ def shout(batch):
 def test_a_value_that_does_not_fit_the_table(mirror: Callable[..., Mirror]) -> None:
     """A value that PostgreSQL can't make the column's type of is the row's error; a field without a column is told with the table's columns."""
     text = "def shout(batch):\n    for row in batch:\n        row['length'] = 'many' if row['id'] == 77 else row['id']\n    return batch\n"
-    films = _films(mirror, "postgres", text, on_reject="dead_letter")
+    films = transformed(mirror, "postgres", text, on_reject="dead_letter")
     summary = films.cycle()
     assert (summary.upserted, summary.rejected) == (2499, 1)
-    (letter,) = _rejects(films)
+    (letter,) = rejects_of(films)
     assert letter.key == '["77"]'
     assert 'invalid input syntax for type smallint: "many"' in letter.reason
     assert films.cycle(mode="verify").upserted == 0
-    unknown = films.respec(on_reject="fail", **_code("def shout(batch):\n    return [row | {'size': 1} for row in batch]\n"))
+    unknown = films.respec(on_reject="fail", **code("def shout(batch):\n    return [row | {'size': 1} for row in batch]\n"))
     with pytest.raises(RecordError, match=r"size, for which the table has no column \(it has: id, title, price, flags, length, words\)"):
         unknown.cycle()
 
@@ -247,7 +185,7 @@ def test_without_create_sql_the_columns_are_the_query_s(mirror: Callable[..., Mi
           (1, 'a', 1.10, 0.1, '\\x00ff', '2024-01-01 12:00:00.123456+00', '{x,"y z"}', '{"k": [1, 2.50]}', 9223372036854775807),
           (2, 'b', 123456789012345678901234567890.123456789, 'Infinity', NULL, '-infinity', NULL, 'null', -9223372036854775808),
           (3, 'c', 'NaN', '-0', '', NULL, '{}', '"text"', 0)"""
-    films = mirror(source, "SELECT * FROM film", **_code("def shout(batch):\n    return batch\n"))
+    films = mirror(source, "SELECT * FROM film", **code("def shout(batch):\n    return batch\n"))
     films.cycle()
     ours, theirs = films.rows_source(), films.rows_target()
     ours["2",]["doc"] = None  # JSON's null is no value of its own in a row of Python
@@ -268,14 +206,14 @@ def shout(batch):
         file.write(f"{{len(batch)}}\\n")
     return {{}}
 """
-    films = _films(mirror, target_kind, keeps.replace("{}", "[{**row, 'length': 1} for row in batch]"), lag=0)
+    films = transformed(mirror, target_kind, keeps.replace("{}", "[{**row, 'length': 1} for row in batch]"), lag=0)
     films.cycle()
     seen.unlink()
     films.change("DELETE FROM film WHERE id IN (1, 7); UPDATE film SET title = 'x', updated_at = clock_timestamp() WHERE id = 3")
     summary = films.cycle()
     assert (summary.upserted, summary.deleted) == (1, 2)
     assert sum(map(int, seen.read_text(encoding="utf-8").split())) == summary.read <= 2
-    dropping = films.respec(**_code(keeps.replace("{}", "batch[1:]")))
+    dropping = films.respec(**code(keeps.replace("{}", "batch[1:]")))
     with pytest.raises(RecordError, match="marked keeps_all_rows and dropped 1"):
         dropping.cycle()
 
@@ -285,7 +223,7 @@ def test_composite_keys(mirror: Callable[..., Mirror], target_kind: TargetKind) 
     source = """CREATE TABLE part (a int, b text, d date, v text, PRIMARY KEY (a, b, d));
                 INSERT INTO part SELECT n % 7, 'k"' || n, '2024-01-01'::date + n, 'v' || n FROM generate_series(1, 300) n"""
     text = "def shout(batch):\n    return [row for row in batch if row['a'] != 3]\n"
-    parts = mirror(source, "SELECT a, b, d, v FROM part", target=target_kind, primary_key=["a", "b", "d"], **_code(text))
+    parts = mirror(source, "SELECT a, b, d, v FROM part", target=target_kind, primary_key=["a", "b", "d"], **code(text))
     parts.cycle()
     assert len(parts.rows_target()) == parts.databases.in_source("SELECT count(*) FROM part WHERE a <> 3")[0][0]
     parts.change("UPDATE part SET v = 'x' WHERE a = 4; DELETE FROM part WHERE a = 5; UPDATE part SET a = 3 WHERE a = 6")
@@ -297,7 +235,7 @@ def test_composite_keys(mirror: Callable[..., Mirror], target_kind: TargetKind) 
 def test_samples_show_before_and_after(mirror: Callable[..., Mirror], target_kind: TargetKind) -> None:
     """A sample is rows of the query beside what the function makes of them: another document, nothing, or the reason why not."""
     text = SHOUT.replace("for row in batch:", "for row in batch:\n        row['share'] = 1 / (row['id'] - 3)\n        del row['share']")
-    films = _films(mirror, target_kind, text)
+    films = transformed(mirror, target_kind, text)
     with films.open() as cycle:
         rows = {row.key: row for row in cycle.sample(10)}
     assert len(rows) == 10
@@ -312,6 +250,6 @@ def test_samples_show_before_and_after(mirror: Callable[..., Mirror], target_kin
 
 def test_a_file_that_does_not_run(mirror: Callable[..., Mirror]) -> None:
     """A module that raises while it is imported fails the run with its traceback, without a retry."""
-    films = _films(mirror, "postgres", "import no_such_module_anywhere\n")
+    films = transformed(mirror, "postgres", "import no_such_module_anywhere\n")
     with pytest.raises(TerminalError, match=r"include/transforms/films.py can't be imported: Traceback(?s:.*)No module named 'no_such_module_anywhere'"):
         films.cycle()
