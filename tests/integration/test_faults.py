@@ -6,13 +6,17 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Timer
+from typing import Any
 
 import pytest
 
 from querymirror.errors import PipelineError, TransientError
 from querymirror.records import Ensured, Extraction, RunRequest
+from querymirror.sources.postgres import PostgresReader
 from querymirror.sync.cycle import Cycle, run_cycle
+from querymirror.targets.postgres import PostgresTable
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
 from tests.fixtures.fix_process import QUERY, SOURCE, Command
 from tests.fixtures.fix_tcp_proxy import TcpProxy
@@ -21,6 +25,7 @@ pytestmark = pytest.mark.integration
 
 CHANGE = """UPDATE film SET v = v || '!', c = clock_timestamp() WHERE id % 5 = {n}; DELETE FROM film WHERE id % 97 = {n};
             INSERT INTO film SELECT 100000 * (1 + {n}) + n, 'new' FROM generate_series(1, 500) n"""
+END_SESSIONS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'querymirror' AND datname = current_database()"
 STEPS = ("detect", "ensure", "extract", "upsert", "delete_orphans", "commit", "write")
 
 # Runs the command line and dies of SIGKILL right after a step.
@@ -73,6 +78,31 @@ def test_killed_at_random_moments(command: Command) -> None:
         command.films.change(CHANGE.format(n=n))
     command.run()
     command.films.assert_equal()
+
+
+def _asked(side: type) -> list[tuple[type, str]]:
+    return [(side, name) for name, what in vars(side).items() if callable(what) and not name.startswith("_") and name != "close"]
+
+
+@pytest.mark.parametrize(("side", "question"), [*_asked(PostgresReader), *_asked(PostgresTable)])
+def test_sessions_ended_before_a_question(mirror: Callable[..., Mirror], side: type, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sessions of a run ended by the administrator just before it asks a side something: an error that may pass, and the next run ends equal."""
+    films = mirror(SOURCE, QUERY, cursor_column="c", lag=0)
+    films.cycle()
+    inner = getattr(side, question)
+
+    def after_the_end(*args: Any, **kwargs: Any) -> Any:
+        films.databases.in_source(END_SESSIONS)
+        films.databases.in_target(END_SESSIONS)
+        return inner(*args, **kwargs)
+
+    for n, mode in enumerate(("incremental", "verify")):
+        films.change(f"UPDATE film SET v = v || '!', c = clock_timestamp() WHERE id = 1; DELETE FROM film WHERE id = {10 + n}; INSERT INTO film VALUES ({-n})")
+        with monkeypatch.context() as patched, suppress(TransientError):
+            patched.setattr(side, question, after_the_end)
+            films.cycle(mode=mode)
+        films.cycle()
+        films.assert_equal()
 
 
 def _until_it_works(films: Mirror) -> int:

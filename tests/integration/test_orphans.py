@@ -9,7 +9,12 @@ import pytest
 
 from querymirror.buckets import Buckets
 from querymirror.errors import MassDeleteError, PipelineError, TransientError
+from querymirror.facts import Shape
+from querymirror.sources.base import Source
+from querymirror.sync import orphans
+from querymirror.sync.compare import differing_buckets
 from querymirror.sync.cycle import run_cycle
+from querymirror.targets.base import Target
 from querymirror.targets.elasticsearch import ElasticsearchIndex
 from tests.fixtures.fix_pipeline import Mirror, TargetKind
 from tests.fixtures.fix_tcp_proxy import TcpProxy
@@ -102,6 +107,26 @@ def test_share_is_the_specs(mirror: Callable[..., Mirror]) -> None:
     films.change("DELETE FROM film")
     films.cycle()
     assert films.rows_target() == {}
+
+
+@pytest.mark.parametrize("deleted", [3, 4000])
+def test_a_comparison_has_found_the_orphans(mirror: Callable[..., Mirror], target_kind: TargetKind, monkeypatch: pytest.MonkeyPatch, deleted: int) -> None:
+    """After a comparison by content keys are compared once more only where much differed; orphans go either way, and nothing else does."""
+    asked: list[bool] = []
+
+    def differing(source: Source, target: Target, shape: Shape, *, content: bool) -> tuple[Buckets, ...]:
+        asked.append(content)
+        return differing_buckets(source, target, shape, content=content)
+
+    monkeypatch.setattr(orphans, "differing_buckets", differing)
+    films = mirror(BIG, "SELECT id, v, c FROM film", target=target_kind, cursor_column="c", max_delete_share=1)
+    films.cycle()
+    films.change(f"DELETE FROM film WHERE id <= {deleted}")
+    summary = films.cycle(mode="verify")
+    assert (summary.compared, summary.upserted, summary.deleted) == (True, 0, deleted)
+    assert asked == ([] if deleted == 3 else [False])
+    films.assert_equal()
+    assert films.cycle().outcome == "quiet"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

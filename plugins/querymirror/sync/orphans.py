@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 from querymirror.buckets import Buckets
 from querymirror.errors import MassDeleteError
-from querymirror.facts import Key
+from querymirror.facts import Key, Shape
 from querymirror.plan.counting import keys_stayed
 from querymirror.records import Detection, Ensured, Extraction, OrphanResult
 from querymirror.sources.base import Source
-from querymirror.sync.compare import differing_buckets, same_count
+from querymirror.sync.compare import BUCKETS, differing_buckets, same_count
 from querymirror.sync.run import Run
 
 SMALL_TARGET = 1_000  # rows up to which max_delete_share does not apply
 SAMPLES = 10  # keys named in the result
 PAGE = 5_000  # candidates looked up and deleted together
+MOST_SEARCHED = BUCKETS // 16  # buckets whose keys are moved without asking by checksums whether it is their keys that differ
 
 
 def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction: Extraction, *, dry: bool = False) -> OrphanResult:
@@ -42,7 +43,7 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
         same, counted = _keys_stayed(run, detection)
         if same:
             return OrphanResult(counted=counted, seconds=time.monotonic() - begun)
-    buckets = differing_buckets(source, target, shape, content=False)
+    buckets = _differing_keys(run, extraction, shape)
     if not buckets:
         return OrphanResult(checked=True, seconds=time.monotonic() - begun)
 
@@ -58,6 +59,21 @@ def delete_orphans(run: Run, detection: Detection, ensured: Ensured, extraction:
             deleted += len(gone.keys) if dry else search.delete(gone.keys, gone.version) if gone.keys else 0
             samples += [", ".join(map(str, key)) for key in gone.keys[: SAMPLES - len(samples)]]
     return OrphanResult(checked=True, deleted=deleted, seconds=time.monotonic() - begun, samples=tuple(samples))
+
+
+def _differing_keys(run: Run, extraction: Extraction, shape: Shape) -> tuple[Buckets, ...]:
+    """Returns the buckets that hold all orphans.
+
+    Where this run compared by content they are among those that differed, for an orphan is a difference; what is deleted since then moves the
+    counters, and the next cycle looks. So few as a search is cheap in are not asked about again. Keys that a query or columns of their own name are
+    no part of that comparison.
+    """
+    found = tuple(buckets for batch in extraction.batches for buckets in batch.buckets)
+    own_keys = run.spec.keys_sql is not None or not {*run.spec.orphan_key} <= {*run.spec.source.primary_key}
+    asked = extraction.compared and not extraction.full and not own_keys
+    if asked and sum(len(buckets.numbers) for buckets in found) <= MOST_SEARCHED:
+        return found
+    return differing_buckets(run.source, run.target, shape, content=False)
 
 
 def _keys_stayed(run: Run, detection: Detection) -> tuple[bool, dict[str, Any] | None]:

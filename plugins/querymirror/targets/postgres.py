@@ -165,7 +165,9 @@ class PostgresTable:
 
     def orphans(self, open_keys: OpenKeys, buckets: Sequence[Buckets], shape: Shape, *, dry: bool = False) -> AbstractContextManager[OrphanSearch]:
         """Finds the rows of some buckets whose key the source did not return."""
-        statements, name = self._statements(shape), None if dry else f"querymirror:{self._table.schema}.{self._table.name}"
+        name = None if dry else f"querymirror:{self._table.schema}.{self._table.name}"
+        with translated(self._address.conn_id):
+            statements = self._statements(shape)
         return table_orphans(self._address, statements, open_keys, buckets, lock_name=name, statement_timeout=STATEMENT_TIMEOUT)
 
     def count(self) -> int:
