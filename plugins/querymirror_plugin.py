@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from querymirror import preload
+
 PREFIX = "/querymirror"
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -30,7 +32,8 @@ class QuerymirrorPlugin(AirflowPlugin):
     """REST under /querymirror/api, and one page."""
 
     name = "querymirror"
-    fastapi_apps: list[Any] = [{"app": app, "url_prefix": PREFIX, "name": "querymirror"}]  # noqa: RUF012 - Airflow reads a class attribute
+    listeners: list[Any] = [preload]  # noqa: RUF012 - Airflow reads a class attribute
+    fastapi_apps: list[Any] = [{"app": app, "url_prefix": PREFIX, "name": "querymirror"}]  # noqa: RUF012 - as above
     external_views: list[Any] = [  # noqa: RUF012 - as above
         {
             "name": "Pipelines",

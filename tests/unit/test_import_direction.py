@@ -38,6 +38,7 @@ RULES: dict[str, frozenset[str]] = {
     "operators": CORE | {"runtime"},
     "triggers": CORE | {"runtime", "operators"},
     "dag_factory": BASE | {"spec", "operators", "triggers", "dag_docs"},
+    "preload": CORE | {"runtime", "dag_factory"},  # for the processes that fork tasks
     "dag_docs": BASE | {"spec"},
     "api": BASE | {"spec", "state", "plan"},
     "api.services.servers": BASE | {"spec", "connections", "runtime", "sync.cycle"},  # the one door to sources and targets
@@ -48,7 +49,7 @@ RULES: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
 }
 # Only these may import Airflow.
-AIRFLOW_ROOMS = frozenset({"operators", "triggers", "dag_factory", "state.variables", "state.metadata_variables", "api"})
+AIRFLOW_ROOMS = frozenset({"operators", "triggers", "dag_factory", "preload", "state.variables", "state.metadata_variables", "api"})
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
