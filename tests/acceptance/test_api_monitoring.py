@@ -33,6 +33,7 @@ def test_health_names_what_does_not_answer_within_its_bound(admin: Client, site:
 def test_metrics_are_prometheus_text(admin: Client, films: str, film_count: int) -> None:
     """Each metric has its help and type, and one value a pipeline."""
     assert admin.ask("GET", f"/pipelines/{films}/counts").status_code == 200  # rows are counted when somebody asks, and told from then on
+    wait_until(lambda: admin.row(films)["day"]["finished"] >= 1, "the totals of the day, which are read every ten seconds")
     text = admin.ask("GET", "/metrics").text
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(values[f'querymirror_day_rows{{pipeline="{films}",kind="upserted"}}']) >= film_count

@@ -31,5 +31,5 @@ def test_peers(tmp_path: Path, checkout: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     works = list(json.loads((tmp_path / "peers-smoke.local.json").read_text())["tables"].values())
     assert [work["ours"]["difference"] for work in works] == [""] * 5
-    assert [work["hand"]["difference"] for work in works if "hand" in work] == ["", "", "", "20 rows that are gone in the source"]
+    assert [work["hand"]["difference"] for work in works if "hand" in work] == ["", "", "", "30 rows that are gone in the source"]
     assert [path.name for path in (tmp_path / "stack").iterdir()] == ["peers"]
