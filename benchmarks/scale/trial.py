@@ -22,6 +22,7 @@ from devstack.errors import DevstackError
 SEEN_TIMEOUT = 900.0  # seconds until Airflow knows all pipelines
 REST_TIMEOUT = 1800.0  # seconds until the runs of the start are done
 NEW_FILE_TIMEOUT = 120.0
+NEW_FILES = 3  # spread over the minutes that are watched
 LOOK = 30.0  # seconds between two looks at the runs
 SERVERS = ("metadata database", "source and target")
 
@@ -37,7 +38,7 @@ class Watched:
     cpu_after: Mapping[str, float] = field(default_factory=dict)
     logins_after: Mapping[str, int] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
-    new_file: float | None = None
+    new_files: list[float | None] = field(default_factory=list)
     done: timedelta = timedelta()
 
 
@@ -93,15 +94,16 @@ class Trial:
     def _watch(self, metadata: Metadata) -> Watched:
         since = datetime.now(UTC)
         watched = Watched(since, since + timedelta(minutes=self.plan.minutes), cpu_seconds(self.fleet), self._logins())
-        interval, added = timedelta(minutes=self.plan.interval), False
+        interval = timedelta(minutes=self.plan.interval)
         changed = since - interval
         while datetime.now(UTC) < watched.until:
             now = datetime.now(UTC)
             if self.plan.changing and now - changed >= interval:
                 self.fleet.change()
                 changed += interval
-            if not added and now > since + (watched.until - since) / 3:
-                watched.new_file, added = self._new_file(metadata), True
+            place = len(watched.new_files) + 1
+            if place <= NEW_FILES and now > since + (watched.until - since) * place / (NEW_FILES + 1):
+                watched.new_files.append(self._new_file(metadata, f"newcomer_{place}"))
             self._look(metadata, watched)
             time.sleep(max(0.0, min(LOOK, (watched.until - datetime.now(UTC)).total_seconds())))
         self._note(watched)
@@ -130,8 +132,8 @@ class Trial:
             f"in time {runs['in_time']}, lag median {lag['median']:.1f} s, max {lag['max']:.1f} s, {spent}"
         )
 
-    def _new_file(self, metadata: Metadata) -> float | None:
-        name, begun = "newcomer", time.monotonic()
+    def _new_file(self, metadata: Metadata, name: str) -> float | None:
+        begun = time.monotonic()
         self.fleet.add_spec(name)
         while not metadata.knows(name):
             if time.monotonic() - begun > NEW_FILE_TIMEOUT:
@@ -155,7 +157,8 @@ class Trial:
             "cpu_seconds_per_run": sum(cpu.values()) / max(ended, 1),
             "logins": logins,
             "memory_mib": watched.memory,
-            "new_file_seconds": watched.new_file,
+            "new_file_seconds": None if None in watched.new_files else max(filter(None, watched.new_files), default=None),
+            "new_files_seconds": watched.new_files,
             "dag_processor_parse_seconds": metadata.parse_seconds(),
             "dag_bytes": metadata.dag_bytes(),
             "metadata_mib": metadata.database_mib(),
