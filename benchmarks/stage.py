@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.profiles import Profile
+from benchmarks.usage import cpu_seconds, postgres_family
 from devstack import cinema, elasticsearch, postgres
 from devstack.elasticsearch import ElasticsearchServer
 from devstack.postgres import PostgresServer
@@ -88,6 +89,10 @@ class Stage:
     def settle(self) -> None:
         """Writes out what earlier work left in PostgreSQL's memory, so that none of it falls into the next measurement."""
         self.execute("source", "CHECKPOINT")
+
+    def cpu_of_servers(self) -> float:
+        """Returns the CPU seconds of PostgreSQL and Elasticsearch since they started."""
+        return cpu_seconds([*postgres_family(self.postgres), *self.elasticsearch.daemon.family()])
 
     def addresses(self) -> dict[str, Address]:
         """Returns the pipelines' connections; Elasticsearch only once it was started."""

@@ -1,15 +1,18 @@
-"""Runs a peer's program to its end, or to its time limit, with all that it started."""
+"""Runs a peer's program, or a part of this one in a process forked for it, to its end or to its time limit."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import processes
@@ -54,6 +57,37 @@ def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeou
             raise CommandError(message)
         used = json.load(report)
     return Finished(used["begun"], used["seconds"], used["cpu"], used["peak_kb"] / 1024, output)
+
+
+def forked(work: Callable[[], object], *, timeout: float) -> Finished:
+    """Calls a function in a process forked from this one, which has imported what it needs.
+
+    Args:
+        work: what is called.
+        timeout: seconds, after which the process is killed.
+
+    Raises:
+        CommandError: it failed, its traceback is on standard error; or it took longer.
+    """
+    before, begun = _cpu_of_children(), time.monotonic()
+    process = get_context("fork").Process(target=work)
+    process.start()
+    process.join(timeout)
+    seconds = time.monotonic() - begun
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        message = f"not done after {timeout:.0f} s"
+        raise CommandError(message)
+    if process.exitcode:
+        message = f"the forked process ended with status {process.exitcode}"
+        raise CommandError(message)
+    return Finished(begun, seconds, _cpu_of_children() - before)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def last_words(output: str) -> str:

@@ -13,6 +13,7 @@ from benchmarks.peers.contender import Contender
 from benchmarks.peers.equal import form_difference, table_difference
 from benchmarks.peers.install import packaged
 from benchmarks.peers.outcomes import OURS, Tool
+from benchmarks.peers.running import forked
 from benchmarks.peers.yard import Yard
 from benchmarks.pipeline import Pipeline, expect
 from benchmarks.processes import CommandError, Finished
@@ -59,12 +60,12 @@ class TableContender(Contender):
 class Ours(TableContender):
     """The product, as `python -m querymirror run`."""
 
-    schema, resident = "analytics", True
+    schema, name, resident = "analytics", "events", True
     tool = Tool(OURS, "querymirror", "`python -m querymirror run`, one batch; state in a file, in Airflow a Variable")
 
     def __init__(self, yard: Yard) -> None:
         super().__init__(yard)
-        self.pipeline: Pipeline = events_pipeline(yard)
+        self.pipeline: Pipeline = events_pipeline(yard, self.name)
 
     def forget(self) -> None:
         """Removes table and state."""
@@ -81,6 +82,30 @@ class Ours(TableContender):
     def check(self) -> Finished:
         """Runs a cycle here, as the triggerer does."""
         return check_ours(self.pipeline)
+
+
+class OursForked(Ours):
+    """The product where a worker that has imported it forks for a cycle, with a table of its own."""
+
+    name, resident = "events_forked", False
+    tool = Tool(
+        "ours-forked",
+        "querymirror, forked",
+        "the same in a process forked from one that has imported it, as Airflow's are; what Airflow takes to start a task is left out, as for all others",
+    )
+
+    @property
+    def table(self) -> str:
+        """Its target."""
+        return self.pipeline.table
+
+    def load(self) -> Finished:
+        """Runs a first cycle."""
+        return self.cycle()
+
+    def cycle(self) -> Finished:
+        """Runs a cycle."""
+        return forked(self.pipeline.cycle, timeout=self.yard.timeout)
 
 
 def run_ours(contender: Contender, pipeline: Pipeline) -> Finished:
@@ -238,4 +263,4 @@ class Hand(TableContender):
         return self.run([self.python, str(PROGRAMS / "hand_events.py"), self.source(), self.target()])
 
 
-TABLES: tuple[type[TableContender], ...] = (Ours, Sling, Ingestr, DltConnectorx, DltPyarrow, Hand)
+TABLES: tuple[type[TableContender], ...] = (Ours, OursForked, Sling, Ingestr, DltConnectorx, DltPyarrow, Hand)

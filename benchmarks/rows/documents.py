@@ -19,6 +19,7 @@ from querymirror.records import Batch
 from querymirror.sources.copying import copy_out
 
 BASELINE = "bench-baseline"
+CPU_OF_SERVERS = "CPU of both servers s"
 _CHANGED = """
 SELECT array_agg(DISTINCT film_work_id)::text FROM content.person_film_work
  WHERE person_id IN (SELECT id FROM content.person WHERE updated_at = (SELECT max(updated_at) FROM content.person))
@@ -38,18 +39,21 @@ def documents(stage: Stage) -> list[Row]:
     def ours() -> Sample:
         baseline.drop_behind(pipeline.name)
         pipeline.state_file.unlink(missing_ok=True)
+        servers = stage.cpu_of_servers()
         summary, seconds, cpu = pipeline.cycle()
+        servers = stage.cpu_of_servers() - servers
         expect("documents", summary.upserted, stage.films)
-        return Sample(seconds, cpu)
+        return Sample(seconds, cpu, {CPU_OF_SERVERS: servers})
 
     def theirs() -> Sample:
-        begun, used = time.monotonic(), time.process_time()
+        servers, begun, used = stage.cpu_of_servers(), time.monotonic(), time.process_time()
         baseline.create()
         made = time.monotonic()
         baseline.push(bodies)
         baseline.publish()
         ended = time.monotonic()
-        sample = Sample(ended - begun, time.process_time() - used, {"without making the index s": ended - made})
+        notes = {CPU_OF_SERVERS: stage.cpu_of_servers() - servers, "without making the index s": ended - made}
+        sample = Sample(ended - begun, time.process_time() - used, notes)
         expect("documents", baseline.count(), stage.films)
         return sample
 
@@ -74,15 +78,16 @@ def renamed(stage: Stage) -> list[Row]:
 
     def ours() -> Sample:
         _rename(stage)
+        servers = stage.cpu_of_servers()
         summary, seconds, cpu = pipeline.cycle()
         counts.append(summary.upserted)
-        return Sample(seconds, cpu)
+        return Sample(seconds, cpu, {CPU_OF_SERVERS: stage.cpu_of_servers() - servers})
 
     def theirs() -> Sample:
-        begun, used = time.monotonic(), time.process_time()
+        servers, begun, used = stage.cpu_of_servers(), time.monotonic(), time.process_time()
         sent = baseline.push_lines(_by_hand(stage, pipeline, names))
         baseline.client.call("POST", f"/{BASELINE}/_refresh")
-        sample = Sample(time.monotonic() - begun, time.process_time() - used)
+        sample = Sample(time.monotonic() - begun, time.process_time() - used, {CPU_OF_SERVERS: stage.cpu_of_servers() - servers})
         # a body of which nearly all documents differ is written whole: a few of them may be equal
         expect("documents written at least and not many more", sent <= counts[-1] <= 1.05 * sent, wanted=True)
         needed.append(sent)

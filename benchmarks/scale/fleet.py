@@ -33,7 +33,11 @@ ATTEMPTS = 20  # at a quiet cycle, half a second apart
 SETTINGS = {"max_wal_size": "4GB", "max_connections": "300"}
 # What docs/scaling.md advises beside the settings of the embedded stack, which wants its few pipelines quick.
 ADVISED = {
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+    # All pipelines are parsed when a spec changed, which the bundle sees, and else hardly ever.
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 10}}]
+    ),
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "50",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "30",
     # Building 1,000 DAGs takes seconds on an idle core, but a busy machine must not lose them.

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import psycopg
 import typer
 from psycopg import sql
 
 from benchmarks import machine
+from benchmarks.usage import cpu_seconds, postgres_family
 from devstack import postgres
 from devstack.postgres import PostgresServer
 from querymirror.records import CycleSummary, RunRequest
@@ -79,13 +79,16 @@ class SizedTable:
         (self._include / "settings.yaml").write_text(json.dumps({"allowed_targets": allowed}), encoding="utf-8")
 
     def _cycle(self, *, outcome: str | None = None, **request: Any) -> dict[str, float]:
-        begun, ours, theirs = time.monotonic(), time.process_time(), _cpu(self._server)
+        begun, ours, theirs = time.monotonic(), time.process_time(), self._server_cpu()
         summary = self._run(**request)
-        seconds, cpu, server = time.monotonic() - begun, time.process_time() - ours, _cpu(self._server) - theirs
+        seconds, cpu, server = time.monotonic() - begun, time.process_time() - ours, self._server_cpu() - theirs
         if outcome is not None and summary.outcome != outcome:
             message = f"{self._name}: {summary.outcome} instead of {outcome}: {summary.reasons}"
             raise RuntimeError(message)
         return {"seconds": seconds, "cpu": cpu, "server_cpu": server, "upserted": summary.upserted, "deleted": summary.deleted}
+
+    def _server_cpu(self) -> float:
+        return cpu_seconds(postgres_family(self._server))
 
     def _run(self, **request: Any) -> CycleSummary:
         source, target = (self._server.address(name, base, role=role) for name, base, role in _SIDES)
@@ -117,18 +120,6 @@ class SizedTable:
 
 
 _SIDES = (("movies_db", "movies", "reader"), ("analytics_db", "analytics", "analytics"))
-
-
-def _cpu(server: PostgresServer) -> float:
-    main = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
-    total = 0.0
-    for process in [main, *main.children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 def measure(

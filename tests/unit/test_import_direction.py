@@ -39,6 +39,7 @@ RULES: dict[str, frozenset[str]] = {
     "triggers": CORE | {"runtime", "operators"},
     "dag_factory": BASE | {"spec", "operators", "triggers", "dag_docs"},
     "preload": CORE | {"runtime", "dag_factory"},  # for the processes that fork tasks
+    "dag_bundle": frozenset({"spec"}),
     "dag_docs": BASE | {"spec"},
     "api": BASE | {"spec", "state", "plan"},
     "api.services.servers": BASE | {"spec", "connections", "runtime", "sync.cycle"},  # the one door to sources and targets
@@ -49,7 +50,7 @@ RULES: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
 }
 # Only these may import Airflow.
-AIRFLOW_ROOMS = frozenset({"operators", "triggers", "dag_factory", "preload", "state.variables", "state.metadata_variables", "api"})
+AIRFLOW_ROOMS = frozenset({"operators", "triggers", "dag_factory", "dag_bundle", "preload", "state.variables", "state.metadata_variables", "api"})
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -122,7 +122,9 @@ async def _hashes(lines: AsyncIterator[bytes], buckets: Buckets) -> dict[int, ar
             hashed = id_hash(orjson.loads(line))
             if (number := hashed & (buckets.count - 1)) in found:
                 found[number].append(hashed)
-    return {number: array("q", sorted(hashes)) for number, hashes in found.items()}
+    for number, hashes in found.items():  # one after the other: never all of them twice
+        found[number] = array("q", sorted(hashes))
+    return found
 
 
 def _holds(hashes: array[int], hashed: int) -> bool:

@@ -1,0 +1,82 @@
+"""A DAG bundle that has its DAG file parsed when a spec has changed, and hardly ever otherwise.
+
+One Python file makes all DAGs. Airflow can't see that a YAML file beside it has changed, so it has to parse that file all the time: with a thousand
+specs that is more than half of what Airflow costs. This bundle looks at the include folder itself, and asks for a parse as Airflow's REST API does
+(`PUT /parseDagFile`), so that `[dag_processor] min_file_process_interval` may be minutes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from airflow.dag_processing.bundles.local import LocalDagBundle
+from airflow.models.dagbag import DagPriorityParsingRequest
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from querymirror.spec.loader import default_include
+
+Seen = frozenset[tuple[str, int, int]]
+"""Path, time of the last change (nanoseconds) and bytes of each file."""
+
+
+class SpecsBundle(LocalDagBundle):
+    """The DAGs folder; at each refresh it looks whether a file of the include folder was added, changed or removed.
+
+    Args:
+        dag_file: path below the bundle of the file that makes the DAGs.
+        asks_again: seconds after a change at which that file is asked for once more, longer than it takes to parse: Airflow drops a request for
+            a file that it is parsing at that moment.
+        settings: those of Airflow's `LocalDagBundle`: `name`, `path`, `refresh_interval`.
+    """
+
+    def __init__(self, *, dag_file: str = "querymirror_dags.py", asks_again: float = 30.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._dag_file, self._asks_again = dag_file, asks_again
+        self._seen: Seen | None = None
+        self._again_at = math.inf
+
+    def refresh(self) -> None:
+        """Asks for a parse where something changed since the last refresh; the DAG processor calls this every `refresh_interval` seconds."""
+        seen, now = look_at(default_include()), time.monotonic()
+        if self._seen is not None and seen != self._seen:
+            self._ask()
+            self._again_at = now + self._asks_again
+        elif now >= self._again_at:
+            self._ask()
+            self._again_at = math.inf
+        self._seen = seen  # last: what failed is tried again by the next refresh
+
+    def _ask(self) -> None:
+        mine = (DagPriorityParsingRequest.bundle_name == self.name, DagPriorityParsingRequest.relative_fileloc == self._dag_file)
+        with create_session() as session:
+            if session.scalar(select(DagPriorityParsingRequest).where(*mine)) is None:
+                session.add(DagPriorityParsingRequest(self.name, self._dag_file))
+
+
+def look_at(include: Path) -> Seen:
+    """Returns what is seen of all files of a folder, of those below it too; hidden ones and what Python compiled are passed over."""
+    return frozenset(_files(str(include)))
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # removed while it was looked for
+        return
+    for entry in entries:
+        if entry.name.startswith((".", "__pycache__")):
+            continue
+        if entry.is_dir():
+            yield from _files(entry.path)
+            continue
+        try:
+            found = entry.stat()
+        except FileNotFoundError:
+            continue
+        yield entry.path, found.st_mtime_ns, found.st_size
