@@ -37,8 +37,8 @@ ADVISED = {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
         [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 10}}]
     ),
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
-    "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "50",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+    "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "150",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "30",
     # Building 1,000 DAGs takes seconds on an idle core, but a busy machine must not lose them.
     "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
