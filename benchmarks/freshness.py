@@ -79,7 +79,7 @@ def write(found: Results, page: Path) -> None:
     facts = found.machine
     lines = [
         f"Measured {facts['at'][:10]} at commit `{facts['commit']}`: {facts['cores']} cores of {facts['cpu']}, PostgreSQL {facts['postgresql']},",
-        f"Airflow {facts['packages']['apache-airflow']} with the embedded stack's settings, load before the start {facts['load_at_start']}.",
+        f"Airflow {facts['packages']['apache-airflow']} with the embedded stack's settings, {machine.before(facts)}.",
         "",
         "| work | median | goal | reached |",
         "| --- | ---: | --- | --- |",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -25,6 +29,7 @@ def facts(postgres: str) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_at_start": round(os.getloadavg()[0], 2),
+        "yardstick": round(median(yardstick() for _ in range(5)), 3),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "postgresql": postgres,
@@ -33,6 +38,24 @@ def facts(postgres: str) -> dict[str, Any]:
         "commit": _commit(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def before(found: Mapping[str, Any]) -> str:
+    """Returns in words how busy and how fast the machine was before a run; older results don't say how fast."""
+    fast = f", a fixed piece of work {found['yardstick']:.2f} s of CPU" if "yardstick" in found else ""
+    return f"load before the start {found['load_at_start']}{fast}"
+
+
+def yardstick() -> float:
+    """Returns the CPU seconds of a fixed piece of work, a Python that imports psycopg: by it runs on a machine that is not always as fast can be compared."""
+    begun = _cpu_of_children()
+    subprocess.run([sys.executable, "-c", "import psycopg"], check=True)
+    return _cpu_of_children() - begun
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cpu() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.results import Results
 from benchmarks.show import HEADINGS, cells, notes
 
@@ -32,7 +33,7 @@ def measured(results: Results) -> str:
         f"Measured {facts['at'][:10]} at commit `{facts['commit']}`, profile `{results.profile['name']}`: {facts['cores']} cores of {facts['cpu']},",
         f"{facts['memory_gib']} GiB, {facts['system']}, Python {facts['python']}, PostgreSQL {facts['postgresql']} (fsync on,",
         f"shared_buffers {results.profile['shared_buffers']}), Elasticsearch {facts['elasticsearch']} (heap {results.profile['heap']}),",
-        f"load before the start {facts['load_at_start']}. {packages}.",
+        f"{machine.before(facts)}. {packages}.",
         "",
         f"| {' | '.join(HEADINGS[:-1])} | reached |",
         "| --- | ---: | ---: | ---: | --- | --- |",

@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import machine
 from benchmarks.peers.outcomes import OURS, Outcome, PeerResults, Tool
 from benchmarks.report import replace_between
 from benchmarks.show import number
@@ -99,7 +100,7 @@ def markdown(results: PeerResults) -> str:
     lines = [
         f"Measured {facts['at'][:10]} at commit `{facts['commit']}`, profile `{results.profile['name']}`: {facts['cores']} cores of {facts['cpu']},",
         f"{facts['memory_gib']} GiB, {facts['system']}, PostgreSQL {facts['postgresql']} (fsync on, wal_level=logical for pgsync),",
-        f"Elasticsearch {facts['elasticsearch']}, load before the start {facts['load_at_start']}. Seconds of the",
+        f"Elasticsearch {facts['elasticsearch']}, {machine.before(facts)}. Seconds of the",
         "whole process; in brackets, how many times ours.",
     ]
     for works in (results.tables, results.documents):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import machine
 from benchmarks.report import replace_between
 
 BEGIN, END = "<!-- measured: written by `python -m benchmarks report` -->", "<!-- /measured -->"
@@ -65,7 +67,7 @@ def tables_markdown(results: Mapping[str, Any]) -> str:
     facts, tables = results["machine"], results["tables"]
     sizes = [f"{table['rows']:,} rows" for table in tables]
     lines = [
-        f"Measured {facts['at'][:10]} at commit `{facts['commit']}`, load before the start {facts['load_at_start']}: seconds, and in",
+        f"Measured {facts['at'][:10]} at commit `{facts['commit']}`, {machine.before(facts)}: seconds, and in",
         "brackets CPU seconds of the process and of PostgreSQL, which holds source and target.",
         "",
         f"| cycle | {' | '.join(sizes)} |",
@@ -113,6 +115,9 @@ def rows(result: Mapping[str, Any]) -> dict[str, str]:
         "memory, all": f"{sum(result['memory_mib'].values()):.0f} MiB",
         "a stored DAG / Airflow's database": f"{result['dag_bytes'] / 1024:.1f} kB / {result['metadata_mib']:.0f} MiB",
     }
+    if yardstick := result.get("yardstick"):
+        quarter = max(len(yardstick) // 4, 1)
+        found["a fixed piece of work beside it, first / last quarter"] = f"{median(yardstick[:quarter]):.2f} / {median(yardstick[-quarter:]):.2f} s of CPU"
     if "targets_that_differ" in result:
         found["targets that differ from their source at the end"] = str(result["targets_that_differ"])
     return found

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks import machine
 from benchmarks.scale.fleet import Fleet
 from benchmarks.scale.metadata import Metadata, Run, in_time
 from benchmarks.scale.usage import cpu_seconds, memory_mib
@@ -39,6 +40,7 @@ class Watched:
     logins_after: Mapping[str, int] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
     new_files: list[float | None] = field(default_factory=list)
+    yardstick: list[float] = field(default_factory=list)
     done: timedelta = timedelta()
 
 
@@ -123,6 +125,7 @@ class Trial:
 
     def _look(self, metadata: Metadata, watched: Watched) -> None:
         self._note(watched)
+        watched.yardstick.append(round(machine.yardstick(), 3))
         account = self._account(metadata, watched)
         self.keep(self._result | account)
         lag, runs = account["lag_seconds"], account["runs"]
@@ -153,6 +156,7 @@ class Trial:
             "runs": _counts(runs, self.plan.runs, timedelta(minutes=self.plan.interval)) | metadata.tasks(watched.since, watched.until),
             "lag_seconds": _spread([run.lag for run in runs if run.lag is not None]),
             "cpu_seconds": cpu,
+            "yardstick": watched.yardstick,
             "cores": {name: used / seconds for name, used in cpu.items()},
             "cpu_seconds_per_run": sum(cpu.values()) / max(ended, 1),
             "logins": logins,

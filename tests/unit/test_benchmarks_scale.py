@@ -66,6 +66,13 @@ def test_rows_say_what_was_missed() -> None:
     assert rows["a new file is seen after"] == "not in time"
 
 
+def test_a_trial_says_how_fast_the_machine_was() -> None:
+    """Medians of the first and of the last quarter, for a machine may become slower; older results say nothing of it."""
+    rows = report.rows(result(yardstick=[0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.4, 0.4]))
+    assert rows["a fixed piece of work beside it, first / last quarter"] == "0.10 / 0.40 s of CPU"
+    assert not any("fixed piece" in row for row in report.rows(result()))
+
+
 def test_the_page_shows_complete_trials_only_and_keeps_the_rest(tmp_path: Path) -> None:
     """The measured part is replaced, what people wrote around it stays, and an interrupted trial is left out."""
     page = tmp_path / "scaling.md"
