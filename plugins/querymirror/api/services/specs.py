@@ -22,10 +22,10 @@ from querymirror.errors import RequestError, SpecError, SpecTextError
 from querymirror.spec.loader import Loaded, load_all, load_settings, load_spec
 from querymirror.spec.pipeline import PipelineSpec
 from querymirror.spec.settings import Settings
+from querymirror.spec.stamps import Stamps, stamps
 from querymirror.spec.together import check_together
 from querymirror.spec.yaml_lines import read_yaml
 
-_WATCHED = ("jobs", "sql", "indices", "transforms")
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -53,7 +53,7 @@ class SpecFolder:
     def __init__(self, include: Path, *, read_only: bool = False) -> None:
         self._include, self._forbidden = include, read_only
         self._lock = threading.Lock()
-        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self._seen: Stamps | None = None
         self._loaded = Loaded()
 
     @property
@@ -64,7 +64,7 @@ class SpecFolder:
     def loaded(self) -> Loaded:
         """Returns all specs; files are read again only if one of them moved."""
         with self._lock:
-            seen = tuple(_stamps(self._include))
+            seen = stamps(self._include)
             if seen != self._seen:
                 self._loaded, self._seen = load_all(self._include), seen
             return self._loaded
@@ -235,20 +235,6 @@ def missing(pipeline: str) -> RequestError:
 def _taken(pipeline: str) -> RequestError:
     message = f"there is a pipeline {pipeline!r} already."
     return RequestError(message, status=409, code="exists", where=pipeline, fix="Change it with PUT, or choose another id.")
-
-
-def _stamps(include: Path) -> Iterator[tuple[str, int, int]]:
-    for folder in (include, *(include / name for name in _WATCHED)):
-        if not folder.is_dir():
-            continue
-        for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-            if entry.name.startswith("."):
-                continue
-            try:
-                found = entry.stat()
-            except FileNotFoundError:
-                continue  # it vanished since the listing
-            yield entry.path, found.st_mtime_ns, found.st_size
 
 
 @contextmanager
