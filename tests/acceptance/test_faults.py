@@ -58,8 +58,9 @@ def test_a_source_that_is_down_is_tried_three_times(site: Deployment) -> None:
     moments = [(datetime.fromisoformat(t["start_date"]), datetime.fromisoformat(t["end_date"])) for t in tries]
     waits = [(after[0] - before[1]).total_seconds() for before, after in pairwise(moments)]
     assert len(waits) == 2
-    assert 1 <= waits[0] < 2
-    assert 2 <= waits[1] < 4
+    assert waits[0] >= 1
+    assert waits[1] >= 2
+    assert sum(waits) < 60  # Airflow's own wait is five minutes a try
     assert "nowhere_db" in site.api.failure(site.find("unreachable", run_id))
     assert site.state("unreachable") is None
 

@@ -162,7 +162,7 @@ function sift() {
     const { data } = row;
     const text = `${data.id} ${data.description} ${data.tags.join(" ")} ${data.target} ${data.source} ${data.owner}`.toLowerCase();
     const fits = (!only.value || data.state === only.value) && words.every((word) => text.includes(word));
-    row.element.hidden = !fits;
+    if (row.element.hidden === fits) row.element.hidden = !fits; // writing what is there has the browser look at it again
     shown += fits;
   }
   const none = document.getElementById("none");

@@ -68,13 +68,19 @@ export class Row {
   tick() {
     const { data, parts } = this;
     const lag = secondsSince(data.fresh_at);
-    parts.lag.replaceChildren(
-      h("b", { title: data.fresh_at ? `The target is the source as of ${moment(data.fresh_at)}` : "The target was never filled" }, lag === null ? "–" : duration(lag)),
-      h("small", {}, "lag of the data"),
-    );
+    const title = data.fresh_at ? `The target is the source as of ${moment(data.fresh_at)}` : "The target was never filled";
+    tell(parts.lag, lag === null ? "–" : duration(lag), "lag of the data", title);
     const last = data.last?.ended_at ? `last ${ago(data.last.ended_at)}` : "no run yet";
-    parts.next.replaceChildren(h("b", {}, data.paused ? "paused" : data.schedule ? until(data.next_run) : "by hand"), h("small", {}, last));
+    tell(parts.next, data.paused ? "paused" : data.schedule ? until(data.next_run) : "by hand", last);
   }
+}
+
+// a number over its label; written only where it changed, for the browser lays out anew what is written
+function tell(cell, number, label, title = "") {
+  const told = `${number}\n${label}\n${title}`;
+  if (cell.told === told) return;
+  cell.told = told;
+  cell.replaceChildren(h("b", { title }, number), h("small", {}, label));
 }
 
 function movedLine(rows, label) {
