@@ -25,6 +25,7 @@ from querymirror.sources import cutting, explain, queries
 from querymirror.sources.catalog import Description, require_columns, table_oids
 from querymirror.sources.reading import Reading
 from querymirror.sources.statements import statement_of
+from querymirror.sources.summing import Summing
 from querymirror.sources.transactions import not_ended, open_transactions
 from querymirror.spec.pipeline import PipelineSpec
 
@@ -43,6 +44,9 @@ class PostgresReader:
 
     @cached_property
     def _conn(self) -> psycopg.Connection[Any]:
+        return self._connect()
+
+    def _connect(self) -> psycopg.Connection[Any]:
         return connect(self._address, read_only=True, statement_timeout=self._source.statement_timeout)
 
     @cached_property
@@ -214,8 +218,9 @@ class PostgresReader:
             selection = queries.Selection(self._columns if content or self._spec.keys_sql is None else self._keys_columns, shape)
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
             cut, rows = selection.bucketing, self._rows_or_keys(content=content)
-            query = sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} WHERE {} GROUP BY 1").format(cut.number(buckets), hashed, rows, cut.inside(spans))
-            return {b: (n, x) for b, n, x in self._conn.execute(query).fetchall()}
+            number, query = cut.number(buckets), sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} WHERE {} AND {} GROUP BY 1")
+            summing = Summing(self._conn, self._connect, lambda question: float(self._plan(question)["Total Cost"]))
+            return summing.read(lambda condition: query.format(number, hashed, rows, cut.inside(spans), condition), number, buckets.count)
 
     def _rows_or_keys(self, *, content: bool) -> sql.Composed:
         keys = self._spec.keys_sql
