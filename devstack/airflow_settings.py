@@ -27,7 +27,10 @@ TUNED: Mapping[str, str] = {
     "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "100",
     "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
     "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": "200",
-    # A spec that is dropped, changed or removed is seen within this many seconds.
+    # A spec that is dropped or changed is seen within a look of the bundle and a parse; one that was removed goes by the other two.
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 5}}]
+    ),
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "5",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",

@@ -12,9 +12,6 @@ import time
 from typing import Any
 
 from airflow.dag_processing.bundles.local import LocalDagBundle
-from airflow.models.dagbag import DagPriorityParsingRequest
-from airflow.utils.session import create_session
-from sqlalchemy import select
 
 from querymirror.spec.loader import default_include
 from querymirror.spec.stamps import Stamps, stamps
@@ -48,6 +45,11 @@ class SpecsBundle(LocalDagBundle):
         self._seen = seen  # last: what failed is tried again by the next refresh
 
     def _ask(self) -> None:
+        # Workers import this module too, to find the DAG file; they have no database, and need not wait for its models.
+        from airflow.models.dagbag import DagPriorityParsingRequest  # noqa: PLC0415
+        from airflow.utils.session import create_session  # noqa: PLC0415
+        from sqlalchemy import select  # noqa: PLC0415
+
         mine = (DagPriorityParsingRequest.bundle_name == self.name, DagPriorityParsingRequest.relative_fileloc == self._dag_file)
         with create_session() as session:
             if session.scalar(select(DagPriorityParsingRequest).where(*mine)) is None:

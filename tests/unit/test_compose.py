@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from airflow.dag_processing.bundles.local import LocalDagBundle
 from cryptography.fernet import Fernet
 from jsonschema import Draft202012Validator
 
@@ -234,3 +236,12 @@ def test_source_container_loads_every_file() -> None:
     named = re.findall(r"\$cinema/(sql/\w+\.sql)", script)
     assert named
     assert [path for path in [*named, *(f"data/{table}.tsv" for table in SAKILA_TABLES)] if not (ROOT / "devstack" / path).exists()] == []
+
+
+def test_the_dag_bundle_is_ours() -> None:
+    """Every part of Airflow finds the DAGs by a class that is there, under the name that Airflow's own bundle has."""
+    for name in AIRFLOW_SERVICES:
+        (bundle,) = json.loads(SERVICES[name]["environment"]["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
+        module, _, made = bundle["classpath"].rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), made), LocalDagBundle)
+        assert bundle["name"] == "dags-folder"
