@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +21,13 @@ from devstack import cinema, elasticsearch, postgres
 from devstack.elasticsearch import ElasticsearchServer
 from devstack.postgres import PostgresServer
 from querymirror.connections import Address
+from querymirror.targets.es_client import Client
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "include"
 Side = Literal["source", "target"]
 _DATABASES: Mapping[Side, str] = {"source": "movies", "target": "analytics"}
+MERGING = 60.0  # seconds that merges are waited for
 _ROLES: Mapping[Side, str] = {"source": "reader", "target": "analytics"}
 
 
@@ -87,8 +90,15 @@ class Stage:
         return command
 
     def settle(self) -> None:
-        """Writes out what earlier work left in PostgreSQL's memory, so that none of it falls into the next measurement."""
+        """Writes out what earlier work left in PostgreSQL's memory and waits for Elasticsearch's merges: none of it falls into the next measurement."""
         self.execute("source", "CHECKPOINT")
+        if "elasticsearch" in self.__dict__:
+            client, end = Client(self.elasticsearch.address("movies_es")), time.monotonic() + MERGING
+            try:
+                while _merges(client) and time.monotonic() < end:
+                    time.sleep(0.2)
+            finally:
+                client.close()
 
     def cpu_of_servers(self) -> float:
         """Returns the CPU seconds of PostgreSQL and Elasticsearch since they started."""
@@ -159,6 +169,11 @@ class Stage:
         with psycopg.connect(self.dsn("source")) as conn:
             conn.execute("SELECT set_config('bench.rows', %s, true)", (str(rows),))
             conn.execute(self.file(file, **names))
+
+
+def _merges(client: Client) -> int:
+    nodes = client.call("GET", "/_nodes/stats/indices/merge")["nodes"].values()
+    return sum(int(node["indices"]["merges"]["current"]) for node in nodes)
 
 
 def _uri(address: Address, port: int | None) -> str:
