@@ -219,7 +219,7 @@ class PostgresReader:
             hashed = selection.content_hash() if content else selection.key_hash(shape.orphan_key)
             cut, rows = selection.bucketing, self._rows_or_keys(content=content)
             number, query = cut.number(buckets), sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} WHERE {} AND {} GROUP BY 1")
-            summing = Summing(self._conn, self._connect, lambda question: float(self._plan(question)["Total Cost"]))
+            summing = Summing(self._conn, self._connect, self._plan)
             return summing.read(lambda condition: query.format(number, hashed, rows, cut.inside(spans), condition), number, buckets.count)
 
     def _rows_or_keys(self, *, content: bool) -> sql.Composed:

@@ -1,12 +1,12 @@
 """Reads checksums of buckets, by two sessions where PostgreSQL alone would make all rows in one process.
 
-Its parallel workers run no plan node that refers to a correlated sub-select (PostgreSQL's manual, "Parallel Labeling for Functions and Aggregates"), so a
-query that makes documents out of normalised tables by LATERAL joins or sub-selects keeps one core busy, however many there are.
+Its parallel workers run no plan node that refers to a correlated sub-select (PostgreSQL's manual, "Parallel Safety"), so a query that makes documents out
+of normalised tables by LATERAL joins or sub-selects keeps one core busy, however many there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
@@ -29,11 +29,13 @@ class Summing:
     Args:
         conn: the session there is.
         another: opens a second one like it.
-        cost: the planner's estimate of a query.
+        plan: returns the top node of a query's plan.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], another: Callable[[], psycopg.Connection[Any]], cost: Callable[[sql.Composed], float]) -> None:
-        self._conn, self._another, self._cost = conn, another, cost
+    def __init__(
+        self, conn: psycopg.Connection[Any], another: Callable[[], psycopg.Connection[Any]], plan: Callable[[sql.Composed], Mapping[str, Any]]
+    ) -> None:
+        self._conn, self._another, self._plan = conn, another, plan
 
     def read(self, ask: Ask, number: sql.Composable, count: int) -> Checksums:
         """Returns what a query finds; the sessions may see different moments, but each bucket is of one.
@@ -52,8 +54,10 @@ class Summing:
         return _read(self._conn, everything)
 
     def _worth_it(self, everything: sql.Composed, half: sql.Composed) -> bool:
-        whole = self._cost(everything)
-        return whole >= WORTH and self._cost(half) <= HALVED * whole
+        whole = self._plan(everything)
+        if whole.get("Partial Mode") == "Finalize":
+            return False  # PostgreSQL's own workers sum already
+        return bool(whole["Total Cost"] >= WORTH and self._plan(half)["Total Cost"] <= HALVED * whole["Total Cost"])
 
     def _by_two(self, mine: sql.Composed, others: sql.Composed) -> Checksums:
         with closing(self._another()) as other, ThreadPoolExecutor(max_workers=1) as pool:
