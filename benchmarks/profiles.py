@@ -12,7 +12,7 @@ class Profile:
     Attributes:
         rows: of the narrow table; `changed` of them change for an incremental cycle.
         films: of the cinema; `renamed` of its persons (three to ten films) get another name.
-        repeats: pairs of each work on tables; `document_repeats` of each work on documents, `start_repeats` of the start.
+        repeats: pairs of each work on tables and of the renamed persons; `document_repeats` of the load of documents, `start_repeats` of the start.
         quiet_rows: sizes of the tables whose quiet check is measured, each `quiet_repeats` times.
         memory_rows: the two sizes at which a worker's memory is compared.
         shared_buffers: of PostgreSQL.

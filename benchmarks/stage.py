@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +28,8 @@ HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "include"
 Side = Literal["source", "target"]
 _DATABASES: Mapping[Side, str] = {"source": "movies", "target": "analytics"}
-MERGING = 60.0  # seconds that merges are waited for
 _ROLES: Mapping[Side, str] = {"source": "reader", "target": "analytics"}
+_MERGING = 60.0  # seconds that merges are waited for
 
 
 class Stage:
@@ -93,12 +94,10 @@ class Stage:
         """Writes out what earlier work left in PostgreSQL's memory and waits for Elasticsearch's merges: none of it falls into the next measurement."""
         self.execute("source", "CHECKPOINT")
         if "elasticsearch" in self.__dict__:
-            client, end = Client(self.elasticsearch.address("movies_es")), time.monotonic() + MERGING
-            try:
+            end = time.monotonic() + _MERGING
+            with closing(Client(self.elasticsearch.address("movies_es"))) as client:
                 while _merges(client) and time.monotonic() < end:
                     time.sleep(0.2)
-            finally:
-                client.close()
 
     def cpu_of_servers(self) -> float:
         """Returns the CPU seconds of PostgreSQL and Elasticsearch since they started."""

@@ -53,7 +53,7 @@ class AirflowApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def wait_for_dags(self, dag_ids: Iterable[str], *, timeout: float) -> None:
+    def wait_for_dags(self, dag_ids: Iterable[str], *, timeout: float = 120) -> None:
         """Returns once every DAG can be run; `timeout` in seconds.
 
         A DAG is listed a moment before it is stored whole; one whose file was removed stays listed as stale, and comes back under its name.

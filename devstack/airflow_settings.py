@@ -14,6 +14,12 @@ from devstack.postgres import PostgresServer
 # User name -> (role, password): it listens on this machine only.
 USERS: Mapping[str, tuple[str, str]] = {"admin": ("admin", "admin"), "viewer": ("viewer", "viewer")}
 
+
+def specs_bundle(**options: float) -> str:
+    """Returns the value of `[dag_processor] dag_bundle_config_list` for the product's bundle over the DAGs folder; options are those of `SpecsBundle`."""
+    return json.dumps([{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": options}])
+
+
 # Found by measuring: half a second a task instead of 1.3, a killed task noticed within half a minute instead of five.
 TUNED: Mapping[str, str] = {
     "AIRFLOW__CORE__PARALLELISM": "16",
@@ -28,9 +34,7 @@ TUNED: Mapping[str, str] = {
     "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
     "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": "200",
     # A spec that is dropped or changed is seen within a look of the bundle and a parse; one that was removed goes by the other two.
-    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
-        [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 5}}]
-    ),
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": specs_bundle(refresh_interval=5),
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "5",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",

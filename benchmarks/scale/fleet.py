@@ -18,6 +18,7 @@ from psycopg import sql
 
 from devstack import airflow, postgres
 from devstack.airflow import AirflowServer
+from devstack.airflow_settings import specs_bundle
 from devstack.errors import DevstackError
 from devstack.postgres import PostgresServer
 from querymirror.records import RunRequest
@@ -34,9 +35,7 @@ SETTINGS = {"max_wal_size": "4GB", "max_connections": "300"}
 # What docs/scaling.md advises beside the settings of the embedded stack, which wants its few pipelines quick.
 ADVISED = {
     # All pipelines are parsed when a spec changed, which the bundle sees, and else hardly ever.
-    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
-        [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 10}}]
-    ),
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": specs_bundle(refresh_interval=10),
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
     "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "150",
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "30",

@@ -86,7 +86,7 @@ def test_a_pipeline_is_made_changed_and_removed(admin: Client, site: Deployment,
     assert admin.row("api_made")["state"] == "never run"
     again = admin.ask("POST", "/pipelines", json={"id": "api_made", "spec": spec})
     assert (again.status_code, again.json()["code"]) == (409, "exists")
-    site.api.wait_for_dags(["api_made"], timeout=120)
+    site.api.wait_for_dags(["api_made"])
     etag = admin.ask("GET", "/pipelines/api_made").json()["etag"]
     changed = yaml.safe_dump({**spec, "description": "Changed"}).encode()
     headers = {"Content-Type": "application/yaml", "If-Match": etag}

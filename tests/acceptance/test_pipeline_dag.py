@@ -30,7 +30,7 @@ def summary_of(found: CycleSummary | None) -> CycleSummary:
 def test_a_dropped_file_becomes_a_dag_that_keeps_its_target_equal(site: Deployment) -> None:
     """A file is dropped: its DAG appears with no restart, fills the table, and carries updates, inserts and deletes."""
     site.drop("dropped", site.spec("dropped", tags=["films"], owner="analysts"))
-    site.api.wait_for_dags(["dropped"], timeout=120)
+    site.api.wait_for_dags(["dropped"])
     assert summary_of(site.cycle("dropped")).upserted == 1000
     site.assert_equal("dropped")
     site.in_source(CHANGES)
@@ -144,7 +144,7 @@ def test_a_bad_file_is_seen_and_the_others_go_on(site: Deployment) -> None:
     wrong = copy.deepcopy(site.spec("wrong"))
     wrong["source"]["primary_kee"] = wrong["source"].pop("primary_key")
     path = site.drop("wrong", wrong)
-    site.api.wait_for_dags(["wrong"], timeout=120)
+    site.api.wait_for_dags(["wrong"])
     dag = site.api.dag("wrong")
     assert dag is not None
     assert {tag["name"] for tag in dag["tags"]} == {"broken", "querymirror"}

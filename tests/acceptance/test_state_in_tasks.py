@@ -11,7 +11,7 @@ pytestmark = pytest.mark.acceptance
 
 def test_variables_keep_the_contract_in_a_task(site: Deployment) -> None:
     """Every check of the contract of state stores holds in a worker."""
-    site.api.wait_for_dags(["state_contract"], timeout=120)
+    site.api.wait_for_dags(["state_contract"])
     run_id = site.api.trigger("state_contract")
     state = site.finish("state_contract", run_id)
     assert state == "success", site.api.failure(site.find("state_contract", run_id))

@@ -43,7 +43,7 @@ def test_a_commit_starts_a_cycle_and_one_session_serves_all(site: Deployment) ->
     """With no schedule, two pipelines are filled and carry commits; they share one idle session, which may be ended at any time."""
     for pipeline, seconds in {"watched_a": "1s", "watched_b": "2s"}.items():
         site.drop(pipeline, site.spec(pipeline, watch=seconds))
-    site.api.wait_for_dags(["watched_a", "watched_b"], timeout=120)
+    site.api.wait_for_dags(["watched_a", "watched_b"])
     for pipeline in ("watched_a", "watched_b"):
         filled(site, pipeline)
     wait_until(lambda: len(sessions(site)) == 1, "the session of the watchers")

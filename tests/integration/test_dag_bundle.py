@@ -17,8 +17,8 @@ from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
+from devstack.airflow_settings import specs_bundle
 from querymirror.dag_bundle import SpecsBundle
-from querymirror.spec.stamps import stamps
 from tests.fixtures.fix_deployment import wait_until
 from tests.fixtures.fix_stack import CHECKOUT
 
@@ -102,26 +102,15 @@ def test_a_request_that_met_a_parse_is_made_again(include: Path) -> None:
         time.sleep(0.3)
 
 
-def test_hidden_and_compiled_files_do_not_count(include: Path) -> None:
-    """An editor's hidden copy and what Python makes of a transform are no change; nor is a folder that is not there an error."""
-    before = stamps(include)
-    (include / "jobs" / ".second.yaml.swp").write_text("")
-    (include / "__pycache__").mkdir()
-    (include / "__pycache__" / "films.pyc").write_text("")
-    assert stamps(include) == before != frozenset()
-    assert stamps(include / "nothing") == frozenset()
-
-
 def test_a_dag_processor_sees_a_new_file_at_once(include: Path, tmp_path: Path) -> None:
     """With ten minutes between two parses a spec that is dropped becomes a DAG in seconds."""
-    bundle = [{"name": "dags-folder", "classpath": "querymirror.dag_bundle.SpecsBundle", "kwargs": {"refresh_interval": 1, "asks_again": 5}}]
     environ = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(CHECKOUT / "plugins"), str(CHECKOUT))),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundle),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": specs_bundle(refresh_interval=1, asks_again=5),
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(tmp_path / "logs"),

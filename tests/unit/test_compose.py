@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,5 @@ def test_the_dag_bundle_is_ours() -> None:
     """Every part of Airflow finds the DAGs by a class that is there, under the name that Airflow's own bundle has."""
     for name in AIRFLOW_SERVICES:
         (bundle,) = json.loads(SERVICES[name]["environment"]["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
-        module, _, made = bundle["classpath"].rpartition(".")
-        assert issubclass(getattr(importlib.import_module(module), made), LocalDagBundle)
+        assert issubclass(pkgutil.resolve_name(bundle["classpath"]), LocalDagBundle)
         assert bundle["name"] == "dags-folder"

@@ -30,3 +30,15 @@ def test_a_link_back_ends(tmp_path: Path) -> None:
     (tmp_path / "sql" / "films.sql").write_text("SELECT 1")
     (tmp_path / "sql" / "loop").symlink_to(tmp_path)
     assert {Path(path).name for path, _, _ in stamps(tmp_path)} == {"films.sql", "loop"}
+
+
+def test_hidden_and_compiled_files_do_not_count(tmp_path: Path) -> None:
+    """An editor's hidden copy and what Python makes of a transform are no change; nor is a folder that is not there an error."""
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "first.yaml").write_text("{}")
+    before = stamps(tmp_path)
+    (tmp_path / "jobs" / ".second.yaml.swp").write_text("")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "films.pyc").write_text("")
+    assert stamps(tmp_path) == before != frozenset()
+    assert stamps(tmp_path / "nothing") == frozenset()
